@@ -1,0 +1,1 @@
+"""What is made from ``csrc/cdef/*.h``: wrappers, stubs and the reference page."""

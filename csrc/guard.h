@@ -1,0 +1,144 @@
+/*
+ * guard.h - stands between the callers and the library: one operation per
+ * MYSQL, and it is the one that was started.
+ *
+ * Every wrapped function enters, calls the library and leaves:
+ *
+ *     nb_call call;
+ *     if (nb_enter(&call, &FUNCTION, mysql) < 0) {
+ *         return the function's error value;
+ *     }
+ *     result = mysql_ping(mysql);
+ *     nb_leave(&call, 0);
+ *
+ * nb_enter() looks the address up in the table of live handles and takes the
+ * turn of its connection: a handle is used by one thread at a time, and a
+ * second one is refused at once.  A refusal is remembered for the thread that
+ * got it and the handle it was about; mysql_errno() and its like report it
+ * until the next call on that handle that is let through.  The handle itself
+ * is not touched, so the operation that waits is not disturbed.
+ *
+ * Nothing here knows Python: no function needs the interpreter, and all may be
+ * called from any thread.
+ */
+
+#ifndef NB_GUARD_H
+#define NB_GUARD_H
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+enum nb_kind { NB_NOTHING, NB_CONNECTION, NB_RESULT, NB_STATEMENT };
+
+/* What a call does, from harmless to harmful. */
+enum nb_rule {
+    NB_LOOK,   /* reads what the handle knows: allowed while an operation waits */
+    NB_CHANGE, /* changes the handle without the network: nothing may be waiting */
+    NB_BLOCK,  /* may wait for the network: nothing may be waiting */
+    NB_START,  /* starts an operation: nothing may be waiting */
+    NB_CONT    /* goes on with the operation that was started */
+};
+
+enum nb_effect {
+    NB_FREES = 1,   /* frees the handle: allowed after its connection is gone */
+    NB_RESETS = 2,  /* ends whatever rows the connection still had to deliver */
+    NB_CONNECTS = 4, /* opens the connection */
+    NB_ENDS = 8,     /* closes the connection: allowed in a forked child */
+    NB_SECRET = 16   /* has a password among its arguments */
+};
+
+/* One non-blocking operation: the mysql_x of mysql_x_start and mysql_x_cont. */
+typedef struct nb_operation {
+    const char *name;
+    /* Calls mysql_x_cont and throws away what it delivers. */
+    int (*abandon)(void *handle, int status);
+    bool frees; /* the handle that it was started with */
+} nb_operation;
+
+/* One wrapped function. */
+typedef struct nb_function {
+    const char *name;
+    enum nb_kind kind;
+    enum nb_rule rule;
+    int effects;
+    const nb_operation *operation; /* of NB_START and NB_CONT */
+} nb_function;
+
+typedef struct nb_handle nb_handle;
+
+typedef struct nb_call {
+    const nb_function *function;
+    nb_handle *handle; /* what the function was called with */
+    nb_handle *turn;   /* whose turn is taken: its connection, or itself */
+} nb_call;
+
+/* guard.c: calls */
+int nb_enter(nb_call *call, const nb_function *function, const void *address);
+void nb_leave(nb_call *call, int events);
+void nb_leave_freed(nb_call *call);
+const char *nb_keep(nb_call *call, const char *text, size_t length);
+
+/* guard.c: handles come and go */
+int nb_add_connection(MYSQL *mysql);
+MYSQL_RES *nb_add_result(nb_call *call, MYSQL_RES *result);
+MYSQL_STMT *nb_add_statement(nb_call *call, MYSQL_STMT *stmt);
+bool nb_is_connection(const MYSQL *mysql);
+bool nb_statement_lives(const nb_call *call);
+long nb_live_connections(void);
+
+/* guard.c: refusals */
+int nb_refuse(const nb_function *function, const void *address, unsigned int code, const char *why);
+int nb_refuse_null(const nb_function *function, const void *address, const char *parameter);
+unsigned int nb_refusal_code(const void *address);
+const char *nb_refusal_text(const void *address);
+
+/* guard_table.c: what nb_enter() looks handles up in */
+struct nb_handle {
+    const void *address;
+    nb_handle *next;       /* in its bucket */
+    nb_handle *connection; /* owned; NULL: the handle takes its own turn */
+    nb_handle *statement;  /* owned; of the metadata of a statement */
+    atomic_long references;
+    atomic_int taken; /* a thread is inside a call */
+    enum nb_kind kind;
+    bool stale;   /* a result whose rows are gone */
+    bool closed;  /* a connection that is no more; its children keep this */
+    bool foreign; /* made before a fork: it is the parent's */
+
+    /* The rest is of connections, and belongs to whoever has the turn. */
+    const nb_operation *operation; /* that waits, or NULL */
+    nb_handle *target;             /* what it was started with */
+    int events;                    /* that it waits for */
+    const void *reading;           /* the result of mysql_use_result() */
+    struct nb_chunk *kept;         /* the arguments of the operation */
+    bool tls;
+    bool nonblocking; /* the socket is O_NONBLOCK */
+    /* As of the last call; any thread may read them. */
+    atomic_ulong thread_id;
+    _Atomic(my_socket) fd;
+};
+
+bool nb_table_peek(const void *address, my_socket *fd, unsigned long *thread_id);
+nb_handle *nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn, bool *busy);
+int nb_table_add(nb_handle *handle);
+void nb_table_remove(nb_handle *handle);
+void nb_table_each(void (*visit)(nb_handle *handle));
+void nb_table_lock_all(void);
+void nb_table_unlock_all(void);
+void nb_release(nb_handle *handle);
+
+/* guard_socket.c: the connection's file descriptor */
+#define NB_NO_SOCKET ((my_socket)MARIADB_INVALID_SOCKET)
+void nb_socket_settle(nb_handle *connection, bool connecting);
+void nb_socket_nonblocking(nb_handle *connection, bool nonblocking);
+void nb_socket_shutdown(my_socket fd);
+bool nb_socket_writable(my_socket fd);
+bool nb_is_nonblocking(MYSQL *mysql);
+
+/* guard_end.c: the end of an operation, of a connection, of a process */
+bool nb_abandon(nb_handle *connection);
+int nb_guard_init(void);
+
+#endif

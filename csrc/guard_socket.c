@@ -1,0 +1,113 @@
+/*
+ * guard_socket.c - the connection's file descriptor: whether it blocks, and
+ * that children do not inherit it.
+ *
+ * After a connect the library puts the socket back to blocking mode.  Plain
+ * reads do not mind (they pass MSG_DONTWAIT), but OpenSSL does: every _start
+ * and _cont of a TLS connection would wait inside the call (CONC-594).  So a
+ * connection with MYSQL_OPT_NONBLOCK gets O_NONBLOCK as soon as it stands.  A
+ * blocking call over TLS needs it off: 3.4 gives up after 5 ms otherwise, and
+ * 3.3 takes seconds for milliseconds.
+ *
+ * Windows needs none of this: there the library switches the mode itself.
+ */
+
+#include "guard.h"
+
+#ifdef _WIN32
+#include <winsock2.h>
+#else
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#endif
+
+bool
+nb_is_nonblocking(MYSQL *mysql)
+{
+    my_bool on = 0;
+    return mysql_get_option(mysql, MYSQL_OPT_NONBLOCK, &on) == 0 && on;
+}
+
+/* Switches the mode of the socket; does nothing when it is so already. */
+void
+nb_socket_nonblocking(nb_handle *connection, bool nonblocking)
+{
+#ifndef _WIN32
+    my_socket fd = atomic_load_explicit(&connection->fd, memory_order_relaxed);
+    if (fd != NB_NO_SOCKET && connection->nonblocking != nonblocking) {
+        int flags = fcntl(fd, F_GETFL);
+        int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+        if (flags >= 0 && fcntl(fd, F_SETFL, wanted) == 0) {
+            connection->nonblocking = nonblocking;
+        }
+    }
+#else
+    (void)connection;
+    (void)nonblocking;
+#endif
+}
+
+/*
+ * Looks at the socket after a call: the library may have closed it, opened
+ * another (a reconnect usually gets the same number, but never the same
+ * thread id) or just connected it.
+ */
+void
+nb_socket_settle(nb_handle *connection, bool connecting)
+{
+    MYSQL *mysql = (MYSQL *)connection->address;
+    my_socket fd = mysql_get_socket(mysql);
+    bool same = fd == atomic_load_explicit(&connection->fd, memory_order_relaxed) &&
+                mysql->thread_id == connection->thread_id;
+
+    if (same && !connecting) {
+        if (connection->tls && !connection->nonblocking && nb_is_nonblocking(mysql)) {
+            nb_socket_nonblocking(connection, true);
+        }
+        return;
+    }
+    atomic_store_explicit(&connection->fd, fd, memory_order_relaxed);
+    connection->nonblocking = false;
+    if (fd == NB_NO_SOCKET) {
+        connection->thread_id = 0;
+        connection->tls = false;
+        return;
+    }
+#ifndef _WIN32
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
+    if (!connecting) {
+        connection->thread_id = mysql->thread_id;
+        connection->tls = mysql_get_ssl_cipher(mysql) != NULL;
+        if (nb_is_nonblocking(mysql)) {
+            nb_socket_nonblocking(connection, true);
+        }
+    }
+}
+
+/* Makes every read and write on the socket end at once. */
+void
+nb_socket_shutdown(my_socket fd)
+{
+    if (fd != NB_NO_SOCKET) {
+#ifdef _WIN32
+        shutdown(fd, SD_BOTH);
+#else
+        shutdown(fd, SHUT_RDWR);
+#endif
+    }
+}
+
+/* Whether a few bytes can be sent without waiting. */
+bool
+nb_socket_writable(my_socket fd)
+{
+#ifdef _WIN32
+    WSAPOLLFD poller = {.fd = fd, .events = POLLOUT};
+    return WSAPoll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT);
+#else
+    struct pollfd poller = {.fd = fd, .events = POLLOUT};
+    return poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT);
+#endif
+}

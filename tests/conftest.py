@@ -1,0 +1,40 @@
+"""Fixtures of all tests: one throwaway server, and connections that get closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from capi_support import Connect, connect
+
+from mariadb_nb.capi import lib
+from mariadb_nb.server import TemporaryServer
+
+if TYPE_CHECKING:
+    from mariadb_nb._ffi import CData
+
+
+@pytest.fixture(params=["unix", "tcp", "tls"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each way to the server."""
+    value: str = request.param
+    return value
+
+
+@pytest.fixture
+def connector(mariadb_server: TemporaryServer) -> Iterator[Connect]:
+    """Open connections that are closed when the test is over.
+
+    ``connector("tls")`` returns a connected, non-blocking ``MYSQL *``.
+    """
+    opened: list[CData] = []
+
+    def open_one(transport: str = "unix", **options: object) -> CData:
+        mysql = connect(mariadb_server, transport, **options)  # type: ignore[arg-type]
+        opened.append(mysql)
+        return mysql
+
+    yield open_one
+    for mysql in opened:
+        lib.mysql_close(mysql)
