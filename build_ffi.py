@@ -29,7 +29,8 @@ SOURCES = (
     "csrc/guard_table.c",
 )
 
-_PREAMBLE = """\
+#: What the generated source begins with.
+PREAMBLE = """\
 #include <stdbool.h>
 #include <string.h>
 
@@ -68,7 +69,7 @@ def emit(output: Path, include_dirs: Sequence[Path]) -> None:
     missing = "".join(f'"{name}", ' for name in sorted(absent))
     ffi.cdef("static const char *const nb_missing[];")
     preamble = (
-        _PREAMBLE
+        PREAMBLE
         + guard.wrappers(declared, absent)
         + f"\nstatic const char *const nb_missing[] = {{{missing}NULL}};\n"
     )

@@ -79,6 +79,13 @@ struct nb_chunk {
 
 #define FIRST_CHUNK 480 /* kept between operations: enough for most statements */
 
+/* The length of a statement: for 0 and -1 the library looks for its NUL. */
+size_t
+nb_length(const char *text, unsigned long length)
+{
+    return length == 0 || length == (unsigned long)-1 ? strlen(text) : length;
+}
+
 /* Copies an argument for the running operation.  NULL: no memory, refused. */
 const char *
 nb_keep(nb_call *call, const char *text, size_t length)
@@ -353,6 +360,23 @@ check_start(nb_call *call)
                      "MYSQL_OPT_NONBLOCK is not set; set it with mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL)");
 }
 
+/*
+ * Whether the last reply has been read.  The library checks that too, but
+ * only after it has freed the columns of the unread result: from then on the
+ * rows cannot be fetched and nothing else can be sent.
+ */
+static int
+check_reply_was_read(nb_call *call)
+{
+    MYSQL *mysql = (MYSQL *)call->turn->address;
+
+    if (mysql->status != MYSQL_STATUS_READY || mysql->server_status & SERVER_MORE_RESULTS_EXIST) {
+        return refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                         "the last result has not been read; fetch its rows, free it and call mysql_next_result() first");
+    }
+    return 0;
+}
+
 static int
 check(nb_call *call)
 {
@@ -371,8 +395,14 @@ check(nb_call *call)
         }
         return 0;
     }
+    if (function->effects & NB_CONNECTED && ((MYSQL *)turn->address)->server_version == NULL) {
+        return refuse_on(call, CR_SERVER_GONE_ERROR, "the handle is not connected");
+    }
     if (turn->operation != NULL && function->rule >= NB_CHANGE) {
         return refuse_out_of_turn(call);
+    }
+    if (function->effects & NB_QUERIES && check_reply_was_read(call) < 0) {
+        return -1;
     }
     if (call->handle->kind == NB_RESULT && check_result(call) < 0) {
         return -1;

@@ -46,7 +46,9 @@ enum nb_effect {
     NB_RESETS = 2,  /* ends whatever rows the connection still had to deliver */
     NB_CONNECTS = 4, /* opens the connection */
     NB_ENDS = 8,     /* closes the connection: allowed in a forked child */
-    NB_SECRET = 16   /* has a password among its arguments */
+    NB_SECRET = 16,  /* has a password among its arguments */
+    NB_CONNECTED = 32, /* needs a connection that was open once */
+    NB_QUERIES = 64    /* needs the last reply to be read: it would be lost */
 };
 
 /* One non-blocking operation: the mysql_x of mysql_x_start and mysql_x_cont. */
@@ -79,6 +81,7 @@ int nb_enter(nb_call *call, const nb_function *function, const void *address);
 void nb_leave(nb_call *call, int events);
 void nb_leave_freed(nb_call *call);
 const char *nb_keep(nb_call *call, const char *text, size_t length);
+size_t nb_length(const char *text, unsigned long length);
 
 /* guard.c: handles come and go */
 int nb_add_connection(MYSQL *mysql);

@@ -181,6 +181,13 @@ is_about_library(enum mariadb_value value)
            value == MARIADB_MAX_ALLOWED_PACKET || value == MARIADB_NET_BUFFER_LENGTH;
 }
 
+static bool
+needs_connection(enum mariadb_value value)
+{
+    return value == MARIADB_CONNECTION_SERVER_TYPE || value == MARIADB_CONNECTION_SERVER_VERSION_ID ||
+           value == MARIADB_CONNECTION_BYTES_READ || value == MARIADB_CONNECTION_BYTES_SENT;
+}
+
 static my_bool
 get_info(const nb_function *function, MYSQL *mysql, enum mariadb_value value, void *arg, const void *more)
 {
@@ -204,8 +211,12 @@ get_info(const nb_function *function, MYSQL *mysql, enum mariadb_value value, vo
     if (nb_enter(&call, function, mysql) < 0) {
         return 1;
     }
+    if (needs_connection(value) && (mysql->net.pvio == NULL || mysql->server_version == NULL)) {
+        nb_refuse(function, mysql, CR_SERVER_GONE_ERROR, "the handle is not connected");
+    }
+    else
 #if MARIADB_PACKAGE_VERSION_ID >= 30400
-    if (value == MARIADB_TLS_PEER_CERT_INFO) {
+        if (value == MARIADB_TLS_PEER_CERT_INFO) {
         if (mysql_get_ssl_cipher(mysql) != NULL) {
             result = mariadb_get_infov(mysql, value, arg, (unsigned int)(size_t)more);
         }

@@ -62,7 +62,7 @@ nb_socket_settle(nb_handle *connection, bool connecting)
                 mysql->thread_id == connection->thread_id;
 
     if (same && !connecting) {
-        if (connection->tls && !connection->nonblocking && nb_is_nonblocking(mysql)) {
+        if (fd != NB_NO_SOCKET && !connection->nonblocking && nb_is_nonblocking(mysql)) {
             nb_socket_nonblocking(connection, true);
         }
         return;

@@ -133,6 +133,8 @@ def say(**news: object) -> None:
 
 def main(parent: str) -> None:
     """Keep one server in a new private folder below `parent`."""
+    # Whoever started us may have blocked signals, and we would inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = os.path.join(parent, f"mariadb_nb-{os.urandom(6).hex()}")
     os.mkdir(folder, 0o700)

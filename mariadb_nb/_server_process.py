@@ -99,9 +99,10 @@ class Keeper:
         self._reports.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
-        if self._process.returncode != 0:
+        folder = self._state.folder
+        if folder and os.path.exists(folder) and self._process.returncode != 0:
             raise ServerError(
-                f"the server in {self._state.folder} was not removed: end its process "
+                f"the server in {folder} was not removed: end its process "
                 f"({self._state.pid}) and remove the folder by hand"
             )
 

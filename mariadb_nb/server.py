@@ -243,12 +243,15 @@ class TemporaryServer:
         """Fill the folder, and make up the command that runs the server in it."""
         folder = self._folder
         account = _account()
-        user = [] if account is None else [f"--user={account}"]
+        # Its temporary files go with the folder, whatever TMPDIR is.
+        program = [str(binary), "--no-defaults", f"--tmpdir={folder}"]
+        if account is not None:
+            program.append(f"--user={account}")
 
         def make_template(arguments: list[str], script: Path) -> None:
             _give(folder, account)
             keeper = self._started()
-            keeper.run([str(binary), "--no-defaults", *user, *arguments], script)
+            keeper.run([*program, *arguments], script)
             if not keeper.wait_until(lambda state: state.pid is None, self._timeout):
                 raise self._failure("did not finish to make its data directory")
             if keeper.state.exit:
@@ -266,8 +269,11 @@ class TemporaryServer:
             tls = [f"--ssl-{use}={folder / 'server.pem'}" for use in ("cert", "key")]
         _give(folder, account)
         self._command = [
-            *(str(binary), "--no-defaults", *user, *template.arguments, *SETTINGS),
-            *(f"--datadir={self.datadir}", f"--socket={self.socket}"),
+            *program,
+            *template.arguments,
+            *SETTINGS,
+            f"--datadir={self.datadir}",
+            f"--socket={self.socket}",
             # Who logs in as root may not read and write the files of its account.
             f"--secure-file-priv={self.datadir}",
             *_SERVER_SETTINGS,

@@ -32,8 +32,8 @@ def new_handle(*, nonblock: bool = True) -> CData:
 
 def use_tls(mysql: CData, server: TemporaryServer, transport: str) -> None:
     """Ask for TLS with the server's CA, or for none at all (3.4 has it on)."""
-    on = ffi.new("my_bool *", b"\x01")
-    off = ffi.new("my_bool *", b"\x00")
+    on = ffi.new("my_bool *", 1)
+    off = ffi.new("my_bool *", 0)
     if transport == "tls":
         ca = str(server.ca_file).encode()
         lib.mysql_ssl_set(mysql, ffi.NULL, ffi.NULL, ca, ffi.NULL, ffi.NULL)

@@ -34,6 +34,19 @@ MYSQL *mysql_init(MYSQL *mysql);
 MYSQL *mysql_real_connect(MYSQL *mysql, const char *host, const char *user, const char *passwd, const char *db, unsigned int port, const char *unix_socket, unsigned long clientflag);
 
 /*
+ * Connect as a connection string says ("host=...;user=...;password=..."):
+ * mysql_real_connect() with the string in place of the host.
+ *
+ * waits: write and read, several times; blocks the thread
+ * returns: the handle, or NULL with mysql_errno() set
+ * owner: the caller still owns the handle; close it with mysql_close()
+ * keeps: nothing after it returns
+ * manual: mysql_real_connect
+ * guard: alias
+ */
+MYSQL *mariadb_connect(MYSQL *mysql, const char *connection_string);
+
+/*
  * Tell the server goodbye, close the connection and free the handle; an
  * operation that waits is aborted first. Statements live on without a
  * connection until mysql_stmt_close().
@@ -137,6 +150,17 @@ int mysql_shutdown(MYSQL *mysql, enum mysql_enum_shutdown_level shutdown_level);
  * manual: mysql_refresh
  */
 int mysql_refresh(MYSQL *mysql, unsigned int refresh_options);
+
+/*
+ * Make the server read its grant tables again: mysql_refresh() with
+ * REFRESH_GRANT.
+ *
+ * waits: write, then read
+ * returns: 0, or non-zero with mysql_errno() set
+ * manual: mysql_refresh
+ * guard: alias
+ */
+int mysql_reload(MYSQL *mysql);
 
 /*
  * End a connection by its number on the server, see mysql_thread_id().
@@ -321,6 +345,7 @@ unsigned int mysql_get_proto_info(MYSQL *mysql);
  *   next call on the connection
  * keeps: nothing after it returns
  * manual: mariadb_get_info
+ * guard: own
  */
 my_bool mariadb_get_info(MYSQL *mysql, enum mariadb_value value, void *arg);
 
@@ -348,6 +373,7 @@ my_bool mariadb_get_infov(MYSQL *mysql, enum mariadb_value value, void *arg, ...
  *   NUL ends the text
  * keeps: nothing after it returns
  * manual: mysql_session_track_get_first
+ * guard: own
  */
 int mysql_session_track_get_first(MYSQL *mysql, enum enum_session_state_type type, const char **data, size_t *length);
 
@@ -361,5 +387,6 @@ int mysql_session_track_get_first(MYSQL *mysql, enum enum_session_state_type typ
  *   NUL ends the text
  * keeps: nothing after it returns
  * manual: mysql_session_track_get_next
+ * guard: own
  */
 int mysql_session_track_get_next(MYSQL *mysql, enum enum_session_state_type type, const char **data, size_t *length);

@@ -30,6 +30,24 @@ int mysql_server_init(int argc, char **argv, char **groups);
 void mysql_server_end(void);
 
 /*
+ * Name that newer programs use for mysql_server_init().
+ *
+ * waits: nothing
+ * returns: 0, or non-zero when the library could not be initialised
+ * guard: alias
+ * null: argv groups
+ */
+int mysql_library_init(int argc, char **argv, char **groups);
+
+/*
+ * Name that newer programs use for mysql_server_end().
+ *
+ * waits: nothing
+ * guard: alias
+ */
+void mysql_library_end(void);
+
+/*
  * Do nothing: a thread needs no preparation to use this library.
  *
  * waits: nothing

@@ -182,6 +182,7 @@ int mysql_optionsv(MYSQL *mysql, enum mysql_option option, ...);
  * owner: texts: the connection; until the option is set again or mysql_close()
  * keeps: nothing after it returns
  * manual: mysql_get_optionv
+ * guard: own
  */
 int mysql_get_option(MYSQL *mysql, enum mysql_option option, void *arg);
 

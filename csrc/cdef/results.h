@@ -168,6 +168,7 @@ MYSQL_FIELD *mysql_fetch_fields(MYSQL_RES *result);
  * returns: the description
  * owner: the result; until it is freed
  * manual: mysql_fetch_field_direct
+ * guard: own
  */
 MYSQL_FIELD *mysql_fetch_field_direct(MYSQL_RES *result, unsigned int fieldnr);
 

@@ -47,6 +47,7 @@ enum mysql_stmt_state {
     ...
 };
 
+/* What mysql_stmt_fetch() returns, and details of executing. */
 #define MYSQL_NO_DATA ...
 #define MYSQL_DATA_TRUNCATED ...
 #define MYSQL_DATA_MALFORMED ...
@@ -190,6 +191,7 @@ my_bool mysql_stmt_send_long_data(MYSQL_STMT *stmt, unsigned int param_number, c
  *   the last time, bound anew or closed; the MYSQL_BINDs themselves are copied
  * manual: mysql_stmt_bind_param
  * guard: change
+ * null: bind
  */
 my_bool mysql_stmt_bind_param(MYSQL_STMT *stmt, MYSQL_BIND *bind);
 
@@ -217,7 +219,7 @@ my_bool mysql_stmt_bind_result(MYSQL_STMT *stmt, MYSQL_BIND *bind);
  * keeps: callbacks and their STMT_ATTR_CB_USER_DATA, until they are replaced
  *   or the statement is closed; numbers are copied
  * manual: mysql_stmt_attr_set
- * guard: change
+ * guard: block
  */
 my_bool mysql_stmt_attr_set(MYSQL_STMT *stmt, enum enum_stmt_attr_type attr_type, const void *attr);
 

@@ -6,7 +6,7 @@
  * those that a caller may use.
  */
 
-typedef char my_bool;
+typedef int... my_bool;
 typedef unsigned long long my_ulonglong;
 typedef int... my_socket;
 
@@ -285,7 +285,6 @@ enum Item_result {
 #define PART_KEY_FLAG ...
 #define GROUP_FLAG ...
 #define UNIQUE_FLAG ...
-#define CLIENT_LONG_FLAG ...
 
 /* What mysql_refresh() refreshes. */
 #define REFRESH_GRANT ...
@@ -462,6 +461,14 @@ enum Item_result {
 #define MARIADB_TLS_VERIFY_UNKNOWN ...
 #define MARIADB_TLS_VERIFY_ERROR ...
 
+/* What TLS verification is about to check: an argument of its callback. */
+#define MARIADB_VERIFY_NONE ...
+#define MARIADB_VERIFY_PIPE ...
+#define MARIADB_VERIFY_UNIXSOCKET ...
+#define MARIADB_VERIFY_LOCALHOST ...
+#define MARIADB_VERIFY_FINGERPRINT ...
+#define MARIADB_VERIFY_PEER_CERT ...
+
 /* Odds and ends. */
 #define MYSQL_COUNT_ERROR ...
 #define MARIADB_FIELD_ATTR_LAST ...
@@ -477,3 +484,18 @@ static char *const MARIADB_UNIX_ADDR;
 static char *const MYSQL_UNIX_ADDR;
 static char *const MARIADB_PLUGINDIR;
 static char *const LOCAL_HOST;
+static char *const LOCAL_HOST_NAMEDPIPE;
+static char *const MARIADB_SYSTEM_TYPE;
+static char *const MARIADB_MACHINE_TYPE;
+static char *const CC_SOURCE_REVISION;
+static char *const MYSQL_CONFIG_NAME;
+static char *const MYSQL_CHARSET;
+static char *const MYSQL_AUTODETECT_CHARSET_NAME;
+static char *const MADB_AUTODETECT_CHARSET_NAME;
+static char *const MADB_DEFAULT_CHARSET_NAME;
+static char *const MADB_DEFAULT_COLLATION_NAME;
+static char *const CHARSET_DIR;
+static char *const MYSQL50_TABLE_NAME_PREFIX;
+static char *const native_password_plugin_name;
+static char *const old_password_plugin_name;
+static char *const ER_UNKNOWN_ERROR_CODE;

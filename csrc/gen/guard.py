@@ -23,11 +23,31 @@ KINDS = {
 EFFECTS = {
     "mysql_real_connect": "NB_CONNECTS | NB_RESETS | NB_SECRET",
     "mysql_change_user": "NB_RESETS | NB_SECRET",
+    "mysql_query": "NB_QUERIES",
+    "mysql_real_query": "NB_QUERIES",
     "mysql_reset_connection": "NB_RESETS",
     "mariadb_reconnect": "NB_RESETS",
     "mysql_free_result": "NB_FREES",
     "mysql_stmt_close": "NB_FREES",
 }
+
+#: Crash on a handle that was never connected.
+NEED_A_CONNECTION = (
+    "mysql_change_user",
+    "mysql_get_server_name",
+    "mariadb_connection",
+)
+
+#: Conditions that the library does not check, and what they mean.
+REFUSE_IF = {
+    "mysql_list_fields": (
+        "strlen(table) + (wild ? strlen(wild) : 0) > 126",
+        "table and wild are longer than 126 bytes together",
+    ),
+}
+
+#: A length of 0 or -1 means that the text ends at its NUL.
+LENGTH_OR_NUL = ("mysql_real_query", "mysql_send_query", "mysql_stmt_prepare")
 
 #: What is returned by a call that is refused, by type.
 FAILURES = {
@@ -106,6 +126,8 @@ def _wrapper(function: Function, base: Function, paired: bool) -> str:
     ):
         return ""
     effects = EFFECTS.get(base.name, "0")
+    if base.name in NEED_A_CONNECTION and kind != "cont":
+        effects += " | NB_CONNECTED"
     operation = f"&operation_{base.name}" if kind else "NULL"
     lines = [
         f"static const nb_function function_{function.name} = {{",
@@ -147,16 +169,22 @@ def _body(
                 f"if ({parameter.name} == NULL) {{ nb_refuse_null("
                 f'&function_{function.name}, {address}, "{parameter.name}"); {failed} }}'
             )
+    if base.name in REFUSE_IF and kind != "cont":
+        condition, why = REFUSE_IF[base.name]
+        yield (
+            f"if ({condition}) {{ nb_refuse(&function_{function.name}, {address}, "
+            f'CR_INVALID_PARAMETER, "{why}"); {refused} }}'
+        )
     if handle is None:
         yield f"{'' if function.result == 'void' else 'return '}{call};"
         return
     yield f"if (nb_enter(&call, &function_{function.name}, {address}) < 0) {{ {refused} }}"
     if kind == "start":
-        yield from _keep(function, refused)
+        yield from _keep(function, base, refused)
     yield from _called(function, base, kind, call, delivers)
 
 
-def _keep(function: Function, refused: str) -> Iterator[str]:
+def _keep(function: Function, base: Function, refused: str) -> Iterator[str]:
     """Copy the arguments that the library keeps pointers to."""
     names = [p.name for p in function.parameters]
     for parameter in function.parameters:
@@ -164,6 +192,8 @@ def _keep(function: Function, refused: str) -> Iterator[str]:
             name = parameter.name
             follows = names[names.index(name) + 1 :][:1]
             length = "length" if follows == ["length"] else f"strlen({name})"
+            if base.name in LENGTH_OR_NUL:
+                length = f"nb_length({name}, length)"
             yield (
                 f"if ({name} != NULL && ({name} = nb_keep(&call, {name}, {length})) "
                 f"== NULL) {{ nb_leave(&call, 0); {refused} }}"

@@ -1,0 +1,117 @@
+"""Peers that a real server would not be: one that never speaks, one that stalls.
+
+Loopback only; every socket and thread ends with the ``with`` block.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+
+class SilentServer:
+    """Accepts connections and says nothing, or what it is told to say first."""
+
+    def __init__(self, greeting: bytes = b"") -> None:
+        self._greeting = greeting
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._accepted: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.port: int = self._listener.getsockname()[1]
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._accepted.append(connection)
+            if self._greeting:
+                connection.sendall(self._greeting)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._accepted:
+            connection.close()
+
+
+class StallingProxy:
+    """Passes bytes both ways until told to stall: then it reads no more."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._stalled = False
+        self.port: int = self._listener.getsockname()[1]
+
+    def stall(self) -> None:
+        """Stop passing bytes; connections stay open."""
+        self._wake.send(b"s")
+        while not self._stalled:
+            self._woken.setblocking(True)
+            threading.Event().wait(0.001)
+
+    def _run(self) -> None:
+        selector = selectors.DefaultSelector()
+        selector.register(self._listener, selectors.EVENT_READ)
+        selector.register(self._woken, selectors.EVENT_READ)
+        peers: dict[socket.socket, socket.socket] = {}
+        try:
+            while True:
+                for key, _ in selector.select():
+                    ready = key.fileobj
+                    assert isinstance(ready, socket.socket)
+                    if ready is self._woken:
+                        if ready.recv(1) != b"s":
+                            return
+                        self._stalled = True
+                        for peer in peers:
+                            selector.unregister(peer)
+                    elif ready is self._listener:
+                        client, _ = ready.accept()
+                        server = socket.create_connection(self._target)
+                        peers[client], peers[server] = server, client
+                        selector.register(client, selectors.EVENT_READ)
+                        selector.register(server, selectors.EVENT_READ)
+                    elif data := ready.recv(65536):
+                        peers[ready].sendall(data)
+                    else:
+                        for side in (ready, peers[ready]):
+                            selector.unregister(side)
+                            side.close()
+                        del peers[peers.pop(ready)]
+        finally:
+            for peer in peers:
+                peer.close()
+            selector.close()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._wake.send(b"e")
+        self._thread.join()
+        for side in (self._listener, self._wake, self._woken):
+            side.close()

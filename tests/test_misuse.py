@@ -1,0 +1,59 @@
+"""Misuse that crashes, hangs or mixes up rows in C ends in the error value.
+
+Each case runs in a process of its own: a signal, a hang or a foreign row is a
+failure. The cases are in misuse_cases.py and misuse_ends.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import misuse_cases
+import misuse_ends
+import misuse_everything
+import pytest
+from server_place import environment
+
+from mariadb_nb.server import TemporaryServer
+
+HERE = Path(__file__).parent
+
+
+def run(module: str, case: str, transport: str, server: TemporaryServer) -> None:
+    """Run one case and fail with all it printed."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", HERE / f"{module}.py", case, transport],
+        env=environment(server),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    output = f"{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"ended with {done.returncode}\n{output}"
+    assert "refused as it should be" in done.stdout, output
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+@pytest.mark.parametrize("case", misuse_cases.CASES)
+def test_misuse_is_refused(
+    case: str, transport: str, mariadb_server: TemporaryServer
+) -> None:
+    run("misuse_cases", case, transport, mariadb_server)
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+@pytest.mark.parametrize("case", misuse_ends.CASES)
+def test_ending_early(
+    case: str, transport: str, mariadb_server: TemporaryServer
+) -> None:
+    run("misuse_ends", case, transport, mariadb_server)
+
+
+@pytest.mark.parametrize("case", misuse_everything.CASES)
+def test_every_function_with_a_bad_handle(
+    case: str, mariadb_server: TemporaryServer
+) -> None:
+    run("misuse_everything", case, "unix", mariadb_server)
