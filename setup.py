@@ -116,7 +116,9 @@ def find_library() -> Library:
         if cflags and ldflags:
             return from_flags(cflags, ldflags, shutil.which(program) or program)
     if named:
-        give_up(f"MARIADB_CONFIG is {named}, which does not answer --include and --libs.")
+        give_up(
+            f"MARIADB_CONFIG is {named}, which does not answer --include and --libs."
+        )
     pkg_config = os.environ.get("PKG_CONFIG", "pkg-config")
     for name in ("libmariadb", "mariadb"):
         cflags = ask(pkg_config, "--cflags", name)
@@ -163,6 +165,7 @@ class BuildExtensions(build_ext):
         build_ffi.emit(generated, include_dirs)
         for extension in self.extensions:
             extension.sources = [str(generated), *build_ffi.SOURCES]
+            extension.depends = [str(path) for path in sorted(Path("csrc").glob("*.h"))]
             extension.include_dirs += ["csrc", *library.include_dirs]
             extension.library_dirs += library.library_dirs
             extension.libraries += library.libraries

@@ -28,9 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import build_ffi  # noqa: E402
-from gen import declarations, guard  # noqa: E402
-
 import setup as package_setup  # noqa: E402
+from gen import declarations, guard  # noqa: E402
 
 #: name -> (C expression that is called, what its handle is)
 CALLS = {
@@ -97,7 +96,7 @@ def build(folder: Path) -> ModuleType:
         "mysql_options(m, MYSQL_OPT_NONBLOCK, NULL); "
         "mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off); return "
         "mysql_real_connect(m, NULL, user, password, NULL, 0, socket, 0) != NULL; }\n"
-        "MYSQL_RES *guarded_result(MYSQL *m) { mysql_query(m, \"SELECT 1\"); "
+        'MYSQL_RES *guarded_result(MYSQL *m) { mysql_query(m, "SELECT 1"); '
         "return mysql_store_result(m); }\n"
         "void guarded_end(MYSQL *m, MYSQL_RES *r) { mysql_free_result(r); "
         "mysql_close(m); }\n"
@@ -166,9 +165,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, TemporaryServer(tls=False) as server:
-        measured = measure(
-            build(Path(folder)), server, options.calls, options.rounds
-        )
+        measured = measure(build(Path(folder)), server, options.calls, options.rounds)
     version = capi.ffi.string(capi.lib.MARIADB_PACKAGE_VERSION).decode()
     if options.json:
         print(json.dumps({"connector": version, "calls": measured}, indent=2))

@@ -99,7 +99,8 @@ nb_keep(nb_call *call, const char *text, size_t length)
         size_t size = length < FIRST_CHUNK ? FIRST_CHUNK : length + 1;
         chunk = length < SIZE_MAX / 2 ? malloc(sizeof(*chunk) + size) : NULL;
         if (chunk == NULL) {
-            nb_refuse(call->function, call->handle->address, CR_OUT_OF_MEMORY, "no memory for a copy of its arguments");
+            nb_refuse(call->function, call->handle->address, CR_OUT_OF_MEMORY,
+                      "no memory for a copy of its arguments");
             return NULL;
         }
         chunk->next = call->turn->kept;
@@ -225,7 +226,8 @@ nb_add_result(nb_call *call, MYSQL_RES *result)
     }
     if (add(NB_RESULT, result, connection, statement) == NULL) {
         /* Freeing a mysql_use_result() here would wait: cut it off instead. */
-        nb_refuse(call->function, call->handle->address, CR_OUT_OF_MEMORY, "no memory to keep track of the result");
+        nb_refuse(call->function, call->handle->address, CR_OUT_OF_MEMORY,
+                  "no memory to keep track of the result");
         result->handle = NULL;
         mysql_free_result(result);
         return NULL;
@@ -259,7 +261,8 @@ MYSQL_STMT *
 nb_add_statement(nb_call *call, MYSQL_STMT *stmt)
 {
     if (stmt != NULL && add(NB_STATEMENT, stmt, call->turn, NULL) == NULL) {
-        nb_refuse(call->function, call->handle->address, CR_OUT_OF_MEMORY, "no memory to keep track of the statement");
+        nb_refuse(call->function, call->handle->address, CR_OUT_OF_MEMORY,
+                  "no memory to keep track of the statement");
         mysql_stmt_close(stmt);
         return NULL;
     }
@@ -293,7 +296,8 @@ check_result(nb_call *call)
         }
         if (handle->stale && !frees && call->function->rule >= NB_BLOCK) {
             return refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                             "the rest of its rows is gone: its connection was closed, reset or put to other use");
+                             "the rest of its rows is gone: its connection was closed, reset or "
+                             "put to other use");
         }
     }
     if (handle->statement != NULL && !frees) {
@@ -301,8 +305,8 @@ check_result(nb_call *call)
         nb_handle *turn;
         bool busy;
         nb_handle *parent = nb_table_take(NB_STATEMENT, handle->statement->address, &turn, &busy);
-        bool usable =
-            parent == handle->statement && ((MYSQL_STMT *)parent->address)->fields == result->fields;
+        bool usable = parent == handle->statement &&
+                      ((MYSQL_STMT *)parent->address)->fields == result->fields;
         if (parent != NULL) {
             atomic_store_explicit(&turn->taken, 0, memory_order_release);
         }
@@ -320,9 +324,11 @@ check_statement(nb_call *call)
 {
     MYSQL_STMT *stmt = (MYSQL_STMT *)call->handle->address;
 
-    if (stmt->mysql == NULL && call->function->rule != NB_LOOK && !(call->function->effects & NB_FREES)) {
-        return refuse_on(call, CR_STMT_CLOSED,
-                         "its connection was closed or reset; mysql_stmt_close() it and prepare it again");
+    if (stmt->mysql == NULL && call->function->rule != NB_LOOK &&
+        !(call->function->effects & NB_FREES)) {
+        return refuse_on(
+            call, CR_STMT_CLOSED,
+            "its connection was closed or reset; mysql_stmt_close() it and prepare it again");
     }
     return 0;
 }
@@ -337,9 +343,12 @@ refuse_out_of_turn(nb_call *call)
         snprintf(why, sizeof(why), "no %s_start() is waiting", call->function->operation->name);
     }
     else {
-        snprintf(why, sizeof(why), "%s_start() %s waiting; go on with its %s_cont() until that returns 0", waiting->name,
-                 call->function->rule == NB_CONT && waiting == call->function->operation ? "of another handle is"
-                                                                                          : "is",
+        snprintf(why, sizeof(why),
+                 "%s_start() %s waiting; go on with its %s_cont() until that returns 0",
+                 waiting->name,
+                 call->function->rule == NB_CONT && waiting == call->function->operation
+                     ? "of another handle is"
+                     : "is",
                  waiting->name);
     }
     return refuse_on(call, CR_COMMANDS_OUT_OF_SYNC, why);
@@ -349,15 +358,17 @@ refuse_out_of_turn(nb_call *call)
 static int
 check_start(nb_call *call)
 {
-    MYSQL *mysql = call->handle->kind == NB_RESULT      ? ((MYSQL_RES *)call->handle->address)->handle
-                   : call->handle->kind == NB_STATEMENT ? ((MYSQL_STMT *)call->handle->address)->mysql
-                                                        : (MYSQL *)call->handle->address;
+    MYSQL *mysql = call->handle->kind == NB_RESULT ? ((MYSQL_RES *)call->handle->address)->handle
+                   : call->handle->kind == NB_STATEMENT
+                       ? ((MYSQL_STMT *)call->handle->address)->mysql
+                       : (MYSQL *)call->handle->address;
 
     if (mysql == NULL || nb_is_nonblocking(mysql)) {
         return 0;
     }
     return refuse_on(call, CR_ASYNC_NOT_SUPPORTED,
-                     "MYSQL_OPT_NONBLOCK is not set; set it with mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL)");
+                     "MYSQL_OPT_NONBLOCK is not set; set it with mysql_options(mysql, "
+                     "MYSQL_OPT_NONBLOCK, NULL)");
 }
 
 /*
@@ -372,7 +383,8 @@ check_reply_was_read(nb_call *call)
 
     if (mysql->status != MYSQL_STATUS_READY || mysql->server_status & SERVER_MORE_RESULTS_EXIST) {
         return refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                         "the last result has not been read; fetch its rows, free it and call mysql_next_result() first");
+                         "the last result has not been read; fetch its rows, free it and call "
+                         "mysql_next_result() first");
     }
     return 0;
 }
@@ -387,7 +399,8 @@ check(nb_call *call)
         return 0;
     }
     if (turn->foreign && !(function->effects & (NB_FREES | NB_ENDS))) {
-        return refuse_on(call, CR_SERVER_GONE_ERROR, "the connection belongs to the parent process");
+        return refuse_on(call, CR_SERVER_GONE_ERROR,
+                         "the connection belongs to the parent process");
     }
     if (function->rule == NB_CONT) {
         if (turn->operation != function->operation || turn->target != call->handle) {
@@ -428,7 +441,8 @@ nb_enter(nb_call *call, const nb_function *function, const void *address)
     call->handle = nb_table_take(function->kind, address, &call->turn, &busy);
     if (call->handle == NULL) {
         if (busy) {
-            return nb_refuse(function, address, CR_COMMANDS_OUT_OF_SYNC, "another thread is using the connection");
+            return nb_refuse(function, address, CR_COMMANDS_OUT_OF_SYNC,
+                             "another thread is using the connection");
         }
         return nb_refuse(function, address, CR_INVALID_PARAMETER,
                          "the handle is not one that is open: closed, freed or never made here");

@@ -42,11 +42,11 @@ enum nb_rule {
 };
 
 enum nb_effect {
-    NB_FREES = 1,   /* frees the handle: allowed after its connection is gone */
-    NB_RESETS = 2,  /* ends whatever rows the connection still had to deliver */
-    NB_CONNECTS = 4, /* opens the connection */
-    NB_ENDS = 8,     /* closes the connection: allowed in a forked child */
-    NB_SECRET = 16,  /* has a password among its arguments */
+    NB_FREES = 1,      /* frees the handle: allowed after its connection is gone */
+    NB_RESETS = 2,     /* ends whatever rows the connection still had to deliver */
+    NB_CONNECTS = 4,   /* opens the connection */
+    NB_ENDS = 8,       /* closes the connection: allowed in a forked child */
+    NB_SECRET = 16,    /* has a password among its arguments */
     NB_CONNECTED = 32, /* needs a connection that was open once */
     NB_QUERIES = 64    /* needs the last reply to be read: it would be lost */
 };

@@ -57,7 +57,8 @@ needs_argument(enum mysql_option option)
 }
 
 static int
-set_option(const nb_function *function, MYSQL *mysql, enum mysql_option option, const void *arg1, const void *arg2)
+set_option(const nb_function *function, MYSQL *mysql, enum mysql_option option, const void *arg1,
+           const void *arg2)
 {
     nb_call call;
     size_t stack;
@@ -120,7 +121,8 @@ nb_mysql_optionsv(MYSQL *mysql, enum mysql_option option, ...)
 }
 
 static int
-get_option(const nb_function *function, MYSQL *mysql, enum mysql_option option, void *arg, void *more1, void *more2)
+get_option(const nb_function *function, MYSQL *mysql, enum mysql_option option, void *arg,
+           void *more1, void *more2)
 {
     nb_call call;
     bool attributes = option == MYSQL_OPT_CONNECT_ATTRS;
@@ -133,7 +135,8 @@ get_option(const nb_function *function, MYSQL *mysql, enum mysql_option option, 
         nb_refuse_null(function, mysql, "arg");
     }
     else if ((attributes && more2 == NULL) || (option == MARIADB_OPT_USERDATA && more1 == NULL)) {
-        nb_refuse(function, mysql, CR_INVALID_PARAMETER, "this option needs more arguments: mysql_get_optionv()");
+        nb_refuse(function, mysql, CR_INVALID_PARAMETER,
+                  "this option needs more arguments: mysql_get_optionv()");
     }
     else if (option == MYSQL_OPT_ZSTD_COMPRESSION_LEVEL && mysql->options.extension == NULL) {
         nb_refuse(function, mysql, CR_INVALID_PARAMETER, "the option has not been set");
@@ -161,7 +164,8 @@ nb_mysql_get_optionv(MYSQL *mysql, enum mysql_option option, void *arg, ...)
     void *more2 = NULL;
 
     va_start(arguments, arg);
-    if (option == MYSQL_OPT_CONNECT_ATTRS || option == MARIADB_OPT_USERDATA || option == MYSQL_INIT_COMMAND) {
+    if (option == MYSQL_OPT_CONNECT_ATTRS || option == MARIADB_OPT_USERDATA ||
+        option == MYSQL_INIT_COMMAND) {
         more1 = va_arg(arguments, void *);
     }
     if (option == MYSQL_OPT_CONNECT_ATTRS) {
@@ -176,20 +180,23 @@ nb_mysql_get_optionv(MYSQL *mysql, enum mysql_option option, void *arg, ...)
 static bool
 is_about_library(enum mariadb_value value)
 {
-    return value == MARIADB_CHARSET_ID || value == MARIADB_CHARSET_NAME || value == MARIADB_CLIENT_ERRORS ||
-           value == MARIADB_CLIENT_VERSION || value == MARIADB_CLIENT_VERSION_ID || value == MARIADB_TLS_LIBRARY ||
+    return value == MARIADB_CHARSET_ID || value == MARIADB_CHARSET_NAME ||
+           value == MARIADB_CLIENT_ERRORS || value == MARIADB_CLIENT_VERSION ||
+           value == MARIADB_CLIENT_VERSION_ID || value == MARIADB_TLS_LIBRARY ||
            value == MARIADB_MAX_ALLOWED_PACKET || value == MARIADB_NET_BUFFER_LENGTH;
 }
 
 static bool
 needs_connection(enum mariadb_value value)
 {
-    return value == MARIADB_CONNECTION_SERVER_TYPE || value == MARIADB_CONNECTION_SERVER_VERSION_ID ||
+    return value == MARIADB_CONNECTION_SERVER_TYPE ||
+           value == MARIADB_CONNECTION_SERVER_VERSION_ID ||
            value == MARIADB_CONNECTION_BYTES_READ || value == MARIADB_CONNECTION_BYTES_SENT;
 }
 
 static my_bool
-get_info(const nb_function *function, MYSQL *mysql, enum mariadb_value value, void *arg, const void *more)
+get_info(const nb_function *function, MYSQL *mysql, enum mariadb_value value, void *arg,
+         const void *more)
 {
     nb_call call;
     my_bool result = 1;
@@ -199,7 +206,8 @@ get_info(const nb_function *function, MYSQL *mysql, enum mariadb_value value, vo
         return 1;
     }
     if (value == MARIADB_CHARSET_NAME && more == NULL) {
-        nb_refuse(function, mysql, CR_INVALID_PARAMETER, "this value needs one more argument: mariadb_get_infov()");
+        nb_refuse(function, mysql, CR_INVALID_PARAMETER,
+                  "this value needs one more argument: mariadb_get_infov()");
         return 1;
     }
     if (value == MARIADB_CHARSET_ID) {
@@ -238,7 +246,8 @@ nb_mariadb_get_info(MYSQL *mysql, enum mariadb_value value, void *arg)
 {
     static const nb_function function = {"mariadb_get_info", NB_CONNECTION, NB_LOOK, 0, NULL};
     if (value == MARIADB_CHARSET_ID) {
-        nb_refuse(&function, mysql, CR_INVALID_PARAMETER, "this value needs one more argument: mariadb_get_infov()");
+        nb_refuse(&function, mysql, CR_INVALID_PARAMETER,
+                  "this value needs one more argument: mariadb_get_infov()");
         return 1;
     }
     return get_info(&function, mysql, value, arg, NULL);
@@ -290,8 +299,9 @@ nb_mysql_fetch_field_direct(MYSQL_RES *result, unsigned int fieldnr)
 }
 
 static int
-session_track(const nb_function *function, MYSQL *mysql, enum enum_session_state_type type, const char **data,
-              size_t *length, int (*next)(MYSQL *, enum enum_session_state_type, const char **, size_t *))
+session_track(const nb_function *function, MYSQL *mysql, enum enum_session_state_type type,
+              const char **data, size_t *length,
+              int (*next)(MYSQL *, enum enum_session_state_type, const char **, size_t *))
 {
     nb_call call;
     int result = 1;
@@ -314,16 +324,20 @@ session_track(const nb_function *function, MYSQL *mysql, enum enum_session_state
 }
 
 int
-nb_mysql_session_track_get_first(MYSQL *mysql, enum enum_session_state_type type, const char **data, size_t *length)
+nb_mysql_session_track_get_first(MYSQL *mysql, enum enum_session_state_type type, const char **data,
+                                 size_t *length)
 {
-    static const nb_function function = {"mysql_session_track_get_first", NB_CONNECTION, NB_LOOK, 0, NULL};
+    static const nb_function function = {"mysql_session_track_get_first", NB_CONNECTION, NB_LOOK, 0,
+                                         NULL};
     return session_track(&function, mysql, type, data, length, mysql_session_track_get_first);
 }
 
 int
-nb_mysql_session_track_get_next(MYSQL *mysql, enum enum_session_state_type type, const char **data, size_t *length)
+nb_mysql_session_track_get_next(MYSQL *mysql, enum enum_session_state_type type, const char **data,
+                                size_t *length)
 {
-    static const nb_function function = {"mysql_session_track_get_next", NB_CONNECTION, NB_LOOK, 0, NULL};
+    static const nb_function function = {"mysql_session_track_get_next", NB_CONNECTION, NB_LOOK, 0,
+                                         NULL};
     return session_track(&function, mysql, type, data, length, mysql_session_track_get_next);
 }
 

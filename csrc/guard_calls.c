@@ -20,8 +20,10 @@ abandon_close(void *handle, int status)
 static const nb_operation close_operation = {"mysql_close", abandon_close, true};
 static const nb_function init_function = {"mysql_init", NB_CONNECTION, NB_CHANGE, 0, NULL};
 static const nb_function close_function = {"mysql_close", NB_CONNECTION, NB_BLOCK, NB_ENDS, NULL};
-static const nb_function close_start = {"mysql_close_start", NB_CONNECTION, NB_START, NB_ENDS, &close_operation};
-static const nb_function close_cont = {"mysql_close_cont", NB_CONNECTION, NB_CONT, NB_ENDS, &close_operation};
+static const nb_function close_start = {"mysql_close_start", NB_CONNECTION, NB_START, NB_ENDS,
+                                        &close_operation};
+static const nb_function close_cont = {"mysql_close_cont", NB_CONNECTION, NB_CONT, NB_ENDS,
+                                       &close_operation};
 
 MYSQL *
 nb_mysql_init(MYSQL *mysql)
@@ -38,7 +40,8 @@ nb_mysql_init(MYSQL *mysql)
      * memory was given back and is used anew, which ffi.new() sets to zero.
      */
     if (mysql != NULL && mysql->methods != NULL && nb_is_connection(mysql)) {
-        nb_refuse(&init_function, mysql, CR_INVALID_PARAMETER, "the handle is in use; mysql_close() it first");
+        nb_refuse(&init_function, mysql, CR_INVALID_PARAMETER,
+                  "the handle is in use; mysql_close() it first");
         return NULL;
     }
     result = mysql_init(mysql);
@@ -135,7 +138,8 @@ nb_mysql_server_end(void)
     static const nb_function function = {"mysql_server_end", NB_NOTHING, NB_CHANGE, 0, NULL};
 
     if (nb_live_connections() > 0) {
-        nb_refuse(&function, NULL, CR_COMMANDS_OUT_OF_SYNC, "there are connections that are not closed");
+        nb_refuse(&function, NULL, CR_COMMANDS_OUT_OF_SYNC,
+                  "there are connections that are not closed");
         return;
     }
     mysql_server_end();
@@ -151,7 +155,8 @@ nb_mysql_get_socket(MYSQL *mysql)
     unsigned long thread_id;
 
     if (!nb_table_peek(mysql, &fd, &thread_id)) {
-        nb_refuse(&function, mysql, CR_INVALID_PARAMETER, "the handle is NULL or not one that is open");
+        nb_refuse(&function, mysql, CR_INVALID_PARAMETER,
+                  "the handle is NULL or not one that is open");
     }
     return fd;
 }
@@ -181,7 +186,8 @@ nb_mariadb_cancel(MYSQL *mysql)
     unsigned long thread_id;
 
     if (!nb_table_peek(mysql, &fd, &thread_id)) {
-        nb_refuse(&function, mysql, CR_INVALID_PARAMETER, "the handle is NULL or not one that is open");
+        nb_refuse(&function, mysql, CR_INVALID_PARAMETER,
+                  "the handle is NULL or not one that is open");
     }
     /* As the library: shutdown(2) and nothing else; 1 when there is no socket. */
     nb_socket_shutdown(fd);

@@ -138,7 +138,8 @@ nb_table_peek(const void *address, my_socket *fd, unsigned long *thread_id)
     nb_lock_acquire(&where->lock);
     handle = find(where, hashed, NB_CONNECTION, address);
     if (handle != NULL) {
-        *fd = handle->foreign ? NB_NO_SOCKET : atomic_load_explicit(&handle->fd, memory_order_relaxed);
+        *fd = handle->foreign ? NB_NO_SOCKET
+                              : atomic_load_explicit(&handle->fd, memory_order_relaxed);
         *thread_id = atomic_load_explicit(&handle->thread_id, memory_order_relaxed);
     }
     nb_lock_release(&where->lock);

@@ -117,12 +117,11 @@ def set_options(mysql: CData, server: Server) -> None:
     seconds = ffi.new("unsigned int *", server.connect_timeout)
     lib.mysql_options(mysql, lib.MYSQL_OPT_CONNECT_TIMEOUT, seconds)
     lib.mysql_options(mysql, lib.MYSQL_SET_CHARSET_NAME, b"utf8mb4")
-    use_tls = server.ca is not None
-    if use_tls:
+    if server.ca is not None:
         lib.mysql_ssl_set(mysql, ffi.NULL, ffi.NULL, server.ca, ffi.NULL, ffi.NULL)
         lib.mysql_options(mysql, lib.MYSQL_OPT_SSL_ENFORCE, ffi.new("my_bool *", 1))
     # Also to say no: Connector/C 3.4 uses TLS until it is told otherwise, 3.3 does not.
-    verify = ffi.new("my_bool *", use_tls)
+    verify = ffi.new("my_bool *", server.ca is not None)
     lib.mysql_options(mysql, lib.MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verify)
 
 

@@ -6,10 +6,10 @@ otherwise what it waits for; then its _cont is called, as often as it takes.
 
     python examples/async_example.py [--host HOST --user USER --password PASSWORD ...]
 
-Three things that the C program gets wrong are right here. It sends the query with the
-NUL at its end; it knows timeouts in whole seconds only; and it takes a socket that hung
-up (POLLHUP, POLLERR) for one where nothing happened, and so waits again at once, for
-ever. Left out are the option files, so that the command line alone says where to go.
+Three mistakes of the C program are not repeated: it sends the NUL at the query's end
+too, it takes the timeout in whole seconds, and it overlooks that a socket hung up
+(POLLHUP, POLLERR). The option files are left out: the command line alone says where to
+connect to.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ for all of them at once; libevent_queries.py puts libevent in its place.
 
 FILE has one query on each line; without it, they come from the standard input. A query
 that fails is reported, and its connection takes the next one; a connection that is lost
-is made anew. The exit status is 1 if anything failed.
+is made anew. The exit status is 1 if anything failed. Over TLS (--ca), each connecting
+holds up the loop for the time of a handshake: see tls_connect_thread.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The pairs in asyncio: several queries at once, and the loop goes on meanwhile.
 
-A _start or _cont says what it waits for; wait() turns that into a reader or a writer of
-the loop and a future, and drive() runs any pair to its end. On those two everything else
-is plain asyncio: tasks, gather(), timeouts, cancelling.
+A _start or _cont says what it waits for; wait() makes of that a reader or writer of the
+loop and a future. The rest is as in C, with an await in it, and all around it is plain
+asyncio: tasks, gather(), timeouts, cancelling.
 
     python examples/asyncio_raw.py [-n CONNECTIONS] [--sleep SECONDS] [--uvloop] [...]
 
@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from _server import Server, choose, error, make_parser, positive, set_options
 
@@ -60,47 +59,42 @@ async def wait(mysql: CData, status: int) -> int:
         loop.remove_writer(fd)
 
 
-async def drive(
-    mysql: CData,
-    start: Callable[..., int],
-    cont: Callable[..., int],
-    ret: CData,
-    handle: CData,
-    *arguments: Any,
-) -> Any:
-    """Run a pair to its end, and return what it delivers."""
-    status = start(ret, handle, *arguments)
-    while status:
-        status = cont(ret, handle, await wait(mysql, status))
-    return ret[0]
-
-
 async def connect(mysql: CData, server: Server) -> None:
     """Connect, without waiting for anything but the loop."""
     lib.mysql_options(mysql, lib.MYSQL_OPT_NONBLOCK, ffi.NULL)
     set_options(mysql, server)
-    start, cont = lib.mysql_real_connect_start, lib.mysql_real_connect_cont
     ret = ffi.new("MYSQL **")
-    if await drive(mysql, start, cont, ret, mysql, *server.login, 0) == ffi.NULL:
+    status = lib.mysql_real_connect_start(ret, mysql, *server.login, 0)
+    while status:
+        ready = await wait(mysql, status)
+        status = lib.mysql_real_connect_cont(ret, mysql, ready)
+    if ret[0] == ffi.NULL:
         raise MariaDBError(mysql, "cannot connect")
 
 
 async def query(mysql: CData, sql: bytes) -> list[list[bytes | None]]:
     """Run a query and return its rows."""
-    start, cont = lib.mysql_real_query_start, lib.mysql_real_query_cont
-    if await drive(mysql, start, cont, ffi.new("int *"), mysql, sql, len(sql)):
+    err = ffi.new("int *")
+    status = lib.mysql_real_query_start(err, mysql, sql, len(sql))
+    while status:
+        status = lib.mysql_real_query_cont(err, mysql, await wait(mysql, status))
+    if err[0]:
         raise MariaDBError(mysql, "the query failed")
-    start, cont = lib.mysql_store_result_start, lib.mysql_store_result_cont
-    result = await drive(mysql, start, cont, ffi.new("MYSQL_RES **"), mysql)
-    if result == ffi.NULL:
+
+    res = ffi.new("MYSQL_RES **")
+    status = lib.mysql_store_result_start(res, mysql)
+    while status:
+        status = lib.mysql_store_result_cont(res, mysql, await wait(mysql, status))
+    if res[0] == ffi.NULL:
         raise MariaDBError(mysql, "the query has no result")
+
     rows = []
     # All rows are here already: the plain call does not wait.
-    while (row := lib.mysql_fetch_row(result)) != ffi.NULL:
-        lengths = lib.mysql_fetch_lengths(result)
-        fields = range(lib.mysql_num_fields(result))
+    while (row := lib.mysql_fetch_row(res[0])) != ffi.NULL:
+        lengths = lib.mysql_fetch_lengths(res[0])
+        fields = range(lib.mysql_num_fields(res[0]))
         rows.append([unpack(row[i], lengths[i]) for i in fields])
-    lib.mysql_free_result(result)
+    lib.mysql_free_result(res[0])
     return rows
 
 

@@ -1,8 +1,8 @@
 """Blocking and non-blocking calls on one connection, in any order.
 
 The pairs are made to be mixed with the plain functions: connect plainly while a program
-starts, run the long query through its pair, and a short one plainly in between. One rule
-holds: an operation has to be over before the next one starts, whichever kind it is.
+starts, run a long query through its pair, and a short one plainly in between. One rule
+holds: an operation has to be over before the next one starts, of whichever kind.
 
     python examples/mix_blocking.py [--host HOST --user USER --ca CA.pem ...]
 

@@ -24,6 +24,8 @@ import shutil
 import signal
 import sys
 
+_PRELOADS = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES")
+
 
 class Keeper:
     """One folder and at most one process at a time."""
@@ -73,27 +75,23 @@ class Keeper:
         """Start a process whose output is appended to error.log."""
         log = os.path.join(self.folder, "error.log")
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        try:
-            self.child = os.posix_spawn(
-                argv[0],
-                argv,
-                os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, log, append, 0o600),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                ],
-                # A group of its own: a wrapper script's children get our signals too.
-                setpgroup=0,
-                # Python ignores this one, and a child would inherit that.
-                setsigdef=[signal.SIGPIPE],
-            )
-        except OSError as error:
-            with open(log, "a") as file:
-                print(error, file=file)
-            say(exit=127)
-        else:
-            say(pid=self.child)
+        self.child = os.posix_spawn(
+            argv[0],
+            argv,
+            # A library that the owner was made to load (a sanitizer, a debugger) is
+            # not for the server.
+            {k: v for k, v in os.environ.items() if k not in _PRELOADS},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            # A group of its own: a wrapper script's children get our signals too.
+            setpgroup=0,
+            # Python ignores this one, and a child would inherit that.
+            setsigdef=[signal.SIGPIPE],
+        )
+        say(pid=self.child)
 
     def send(self, number: int) -> None:
         """Send a signal to the process, if there is one."""

@@ -65,7 +65,7 @@ class Keeper:
         return self._state
 
     def run(self, argv: list[str], stdin: Path) -> None:
-        """Run a process; return when it runs, or cannot be run."""
+        """Run a process; return when it runs, or did."""
         self._state = replace(self._state, pid=None, exit=None)
         self.send(run=argv, stdin=str(stdin))
         self.wait_until(lambda state: (state.pid, state.exit) != (None, None), None)

@@ -152,14 +152,18 @@ def _ask(binary: Path) -> tuple[Template, Path]:
     """Ask mariadbd where it has its files; return that and the folder of its SQL."""
     # One unpacked from a tar archive looks in the wrong place until it is told.
     for arguments in ([], [f"--basedir={binary.parent.parent}"]):
-        answer = subprocess.run(
-            [binary, "--no-defaults", *arguments, "--verbose", "--help"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            check=False,
-        ).stdout
+        command = [str(binary), "--no-defaults", *arguments, "--verbose", "--help"]
+        try:
+            answer = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="surrogateescape",
+                check=False,
+            ).stdout
+        except OSError as error:
+            raise ServerError(f"mariadbd cannot be run: {error}") from error
         settings = dict(
             re.findall(r"^(character-sets-dir|plugin-dir) +(.+)$", answer, re.M)
         )

@@ -19,13 +19,13 @@ import socket
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
 
-from mariadb_nb._server_process import Keeper, ServerError, State
+from mariadb_nb._server_process import Keeper, ServerError
 from mariadb_nb._server_template import SETTINGS, copy_template, find_mariadbd
 
 __all__ = ["Login", "ServerError", "TemporaryServer", "find_mariadbd"]
@@ -160,20 +160,20 @@ class TemporaryServer:
             # A paused process would not see that it is to end.
             self.resume()
         if state.pid is not None:
-            self._signal(signal.SIGTERM, lambda state: state.pid is None)
+            self._signal(signal.SIGTERM)
         self._run("--port-open-timeout=10")
 
     def kill(self) -> None:
         """End the server as a crash does; restart() brings it back."""
-        self._signal(signal.SIGKILL, lambda state: state.pid is None)
+        self._signal(signal.SIGKILL)
 
     def pause(self) -> None:
         """Stop the server from doing anything until resume()."""
-        self._signal(signal.SIGSTOP, lambda state: state.paused)
+        self._signal(signal.SIGSTOP, paused=True)
 
     def resume(self) -> None:
         """Let a paused server go on."""
-        self._signal(signal.SIGCONT, lambda state: not state.paused)
+        self._signal(signal.SIGCONT, paused=False)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -223,7 +223,7 @@ class TemporaryServer:
     @property
     def log(self) -> str:
         """What the server logged since start()."""
-        return (self._folder / "error.log").read_text(errors="replace")
+        return (self._folder / "error.log").read_text("utf-8", "replace")
 
     @property
     def has_ed25519(self) -> bool:
@@ -253,7 +253,7 @@ class TemporaryServer:
             keeper = self._started()
             keeper.run([*program, *arguments], script)
             if not keeper.wait_until(lambda state: state.pid is None, self._timeout):
-                raise self._failure("did not finish to make its data directory")
+                raise self._failure("did not finish making its data directory")
             if keeper.state.exit:
                 raise self._failure("could not make its data directory")
             (folder / "error.log").unlink()
@@ -261,7 +261,7 @@ class TemporaryServer:
         template = copy_template(folder / "data", binary, folder, make_template)
         self.users = _make_users(Path(template.plugin_dir, "auth_ed25519.so").exists())
         statements = [*_account_statements(self.users.values()), self._init_sql, ""]
-        (folder / "init.sql").write_text("\n".join(statements))
+        (folder / "init.sql").write_text("\n".join(statements), "utf-8")
         tls = ["--skip-ssl"]
         if certificate is not None:
             (folder / "ca.pem").write_bytes(certificate.authority)
@@ -311,11 +311,13 @@ class TemporaryServer:
             if time.monotonic() > deadline:
                 raise self._failure(f"did not start within {self._timeout} s")
 
-    def _signal(self, number: int, done: Callable[[State], bool]) -> None:
-        """Send a signal to the server, and wait for what is to come of it."""
+    def _signal(self, number: int, paused: bool | None = None) -> None:
+        """Send a signal to the server; wait until it is `paused` so, or has ended."""
         keeper = self._started()
         keeper.send(signal=number, pid=self.pid)
-        if not keeper.wait_until(done, self._timeout):
+        if not keeper.wait_until(
+            lambda state: state.pid is None or state.paused is paused, self._timeout
+        ):
             name = signal.Signals(number).name
             raise self._failure(f"did not obey {name} within {self._timeout} s")
 
@@ -402,10 +404,9 @@ def _account() -> str | None:
     """Return the account that mariadbd is to run under, None for our own."""
     if os.geteuid() != 0:
         return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
     for name in ("mysql", "nobody"):
-        if name in names:
-            return name
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
     raise ServerError(
         "mariadbd does not run as root, and there is no account mysql or nobody that "
         "it could run under: make one (useradd --system mysql), or be another user"

@@ -93,9 +93,7 @@ def made_up(ctype: Any, keep: list[CData]) -> Any:
         return 1
     if ctype.cname in {"char *", "void *", "unsigned char * *"}:
         box = ffi.new("char[]", 4096)
-    elif ctype.kind == "pointer" and ctype.item.kind == "function":
-        return ffi.NULL
-    elif ctype.cname == "struct st_mysql_rows *":
+    elif (ctype.kind == "pointer" and ctype.item.kind == "function") or ctype.cname == "struct st_mysql_rows *":
         return ffi.NULL
     else:
         try:

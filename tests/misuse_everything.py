@@ -55,7 +55,10 @@ def call_all(kind: str, handle: CData, codes: tuple[int, ...]) -> None:
             continue
         with at_once():
             result, ret = every_function.call(name, handle, keep)
-        if name.endswith(TELL_ERRORS) or name in ("mariadb_get_info", "mariadb_get_infov"):
+        if name.endswith(TELL_ERRORS) or name in (
+            "mariadb_get_info",
+            "mariadb_get_infov",
+        ):
             continue
         assert every_function.failure(name, result, ret), f"{name} returned {result}"
         number = errno_of(handle)
@@ -93,7 +96,11 @@ def never_connected() -> None:
     """Nothing here may crash; what each returns is the library's business."""
     keep: list[CData] = []
     for name in every_function.with_handle("MYSQL *"):
-        if name in ("mysql_real_connect", "mysql_real_connect_start", "mariadb_connect"):
+        if name in (
+            "mysql_real_connect",
+            "mysql_real_connect_start",
+            "mariadb_connect",
+        ):
             continue
         for nonblock in (False, True):
             print(name, nonblock, flush=True)

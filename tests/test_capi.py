@@ -159,7 +159,9 @@ def test_statement_length_may_be_left_to_its_nul(connector: Connect) -> None:
     for length in (0, ffi.cast("unsigned long", -1)):
         status = lib.mysql_real_query_start(box, mysql, b"SELECT 'nul'", length)
         while status:
-            status = lib.mysql_real_query_cont(box, mysql, wait_for_mysql(mysql, status))
+            status = lib.mysql_real_query_cont(
+                box, mysql, wait_for_mysql(mysql, status)
+            )
         assert box[0] == 0, error(mysql)
         result = lib.mysql_store_result(mysql)
         assert ffi.string(lib.mysql_fetch_row(result)[0]) == b"nul"

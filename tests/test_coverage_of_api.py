@@ -22,8 +22,9 @@ from typing import TypeAlias
 import psutil
 import pytest
 from elftools.elf.elffile import ELFFile
-from gen.declarations import Parameter, read
+from elftools.elf.sections import SymbolTableSection
 
+from gen.declarations import Parameter, read
 from mariadb_nb.capi import ffi, lib, missing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,6 +148,7 @@ def exported() -> frozenset[str]:
     assert len(loaded) == 1, f"expected one loaded libmariadb, not {loaded}"
     with loaded[0].open("rb") as file:
         symbols = ELFFile(file).get_section_by_name(".dynsym")
+        assert isinstance(symbols, SymbolTableSection)
         return frozenset(
             symbol.name
             for symbol in symbols.iter_symbols()
@@ -252,6 +254,15 @@ def test_constants_have_the_values_of_the_c_compiler(constants: Values) -> None:
         value = getattr(lib, name)
         bound[name] = value if isinstance(value, int) else ffi.string(value)
     assert bound == {name: constants[name] for name in bound}
+
+
+def test_plugin_types_have_the_values_of_their_header(headers: Headers) -> None:
+    # The header does not compile by itself, so build_ffi.py knows the numbers.
+    paths = [folder / "mysql" / "client_plugin.h" for folder in headers.folders]
+    text = next(path.read_text() for path in paths if path.is_file())
+    found = dict(re.findall(r"#define (M\w+_CLIENT_\w+_PLUGIN)\s+(\d+)", text))
+    assert len(found) == 6
+    assert found == {name: str(getattr(lib, name)) for name in found}
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

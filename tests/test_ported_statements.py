@@ -366,7 +366,11 @@ def test_statements_obey_the_sessions_settings(
 ) -> None:
     """ps.c: test_sqlmode, test_set_option: of when they were prepared or executed."""
     mysql = connector(transport)
-    for mode, expected in (("PIPES_AS_CONCAT", b"MySQL"), ("", b"0"), ("ANSI", b"MySQL")):
+    for mode, expected in (
+        ("PIPES_AS_CONCAT", b"MySQL"),
+        ("", b"0"),
+        ("ANSI", b"MySQL"),
+    ):
         execute_all(mysql, f"SET sql_mode = '{mode}'")
         with Statement(mysql, "SELECT ? || ?") as statement:
             statement.run(Bind("STRING", b"My"), Bind("STRING", b"SQL"))

@@ -261,7 +261,9 @@ def test_a_statement_does_not_live_through_a_reconnect(
     mysql_ping is what reconnects; 3.3 needs it twice, as the first finds out.
     """
     mysql = connector(transport)
-    assert lib.mysql_options(mysql, lib.MYSQL_OPT_RECONNECT, ffi.new("char *", b"1")) == 0
+    assert (
+        lib.mysql_options(mysql, lib.MYSQL_OPT_RECONNECT, ffi.new("char *", b"1")) == 0
+    )
 
     def kill_and_ping() -> None:
         old = lib.mysql_thread_id(mysql)

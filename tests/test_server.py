@@ -172,9 +172,16 @@ def test_what_is_no_option_is_refused(name: str) -> None:
 
 
 def test_init_sql_runs_as_root_in_test(own_folder: Path) -> None:
-    init_sql = "CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1),\n(2);\nSET GLOBAL "
-    with TemporaryServer(init_sql=init_sql + "wait_timeout = 77;") as prepared:
+    init_sql = """
+        SET GLOBAL wait_timeout = 77;
+        CREATE TABLE t (a INT, b TEXT);
+        INSERT INTO t VALUES (1, ''),
+            (2, 'Grüße 🐬');"""
+    with TemporaryServer(init_sql=init_sql) as prepared:
         assert query(prepared, "SELECT sum(a) FROM test.t") == "3"
+        # It is UTF-8, whatever the locale is.
+        expected = "Grüße 🐬".encode().hex().upper()
+        assert query(prepared, "SELECT hex(b) FROM test.t WHERE a = 2") == expected
         assert query(prepared, "SELECT @@global.wait_timeout") == "77"
 
 

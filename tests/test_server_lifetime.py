@@ -219,6 +219,16 @@ def test_a_program_that_is_no_mariadbd_is_refused(
         TemporaryServer(tls=False).start()
 
 
+def test_a_file_that_is_no_program_is_refused(
+    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").touch(0o755)
+    monkeypatch.setenv("MARIADB_NB_MARIADBD", str(tmp_path / "empty"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ServerError, match=r"cannot be run.*Exec format"):
+        TemporaryServer(tls=False).start()
+
+
 def test_a_missing_trustme_is_named(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,14 +255,19 @@ def hanging(
     wrapper = tmp_path / "mariadbd"
     wrapper.write_text(
         f"""#!/bin/sh
-        case "$*" in
-        *{request.param}*) echo looking busy; echo $$ > {tmp_path}/pid; exec sleep 99;;
+        case "$(cat {tmp_path}/hang) $*" in
+        yes*{request.param}*) echo looking busy; echo $$ > {tmp_path}/pid;;
         *) exec {find_mariadbd()} "$@";;
-        esac"""
+        esac
+        exec sleep 1000"""
     )
     wrapper.chmod(0o755)
     monkeypatch.setenv("MARIADB_NB_MARIADBD", str(wrapper))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "hang").write_text("no")
+    if request.param != "--bootstrap":
+        TemporaryServer(tls=False).start().stop()
+    (tmp_path / "hang").write_text("yes")
     try:
         yield reader
     finally:

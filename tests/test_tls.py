@@ -107,7 +107,9 @@ def test_blocking_calls_on_the_same_handle(connector: Connect, transport: str) -
     mysql = connector(transport)
     for _ in range(2):
         # Longer than the 5 ms after which 3.4 gives a non-blocking socket up.
-        assert lib.mysql_query(mysql, b"SELECT SLEEP(0.1), 'blocking'") == 0, error(mysql)
+        assert lib.mysql_query(mysql, b"SELECT SLEEP(0.1), 'blocking'") == 0, error(
+            mysql
+        )
         result = lib.mysql_store_result(mysql)
         assert unpack(result, lib.mysql_fetch_row(result)) == (b"0", b"blocking")
         lib.mysql_free_result(result)

@@ -92,9 +92,9 @@ returns another number, unless its entry says otherwise. A refused `_start` or
   `_cont` they run on a small stack of their own where Python cannot.
 
 Every function that takes a handle is refused while an operation of its
-connection waits, unless its entry says that it may be called. Only
-`mysql_get_socket()`, `mysql_thread_id()` and `mariadb_cancel()` answer while
-another thread is inside a call.
+connection waits, unless its entry says that it may be called. A stored result
+belongs to no connection. Only `mysql_get_socket()`, `mysql_thread_id()` and
+`mariadb_cancel()` answer while another thread is inside a call.
 
 ## Contents
 """
@@ -143,13 +143,15 @@ def render(declarations: Declarations) -> str:
         names = ", ".join(f"[`{f.name}`](#{f.name})" for f in functions)
         title = _TITLES[topic]
         lines += _wrap(f"- [{title}](#{_anchor(title)}): {names}", "  ")
-    lines.append("- [Structures](#structures)")
-    lines.append("- [Constants](#constants)")
+    for title in ("Structures", "Variables", "Constants"):
+        lines.append(f"- [{title}](#{_anchor(title)})")
     for topic, functions in topics.items():
         lines += ["", f"## {_TITLES[topic]}", "", *_wrap(_about(topic)), ""]
         for function in functions:
             lines += _function(function, declarations, by_hand)
-    lines += ["", *_structures(), "", *_constants()]
+    variables = (f"extern {v.declaration};" for v in declarations.variables)
+    lines += ["", *_structures(), "", "## Variables", "", "```c", *variables, "```"]
+    lines += ["", *_constants()]
     text = "\n".join(lines)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

@@ -145,18 +145,18 @@ _PEOPLE: Final = {
 }
 _COUNTRIES: Final = tuple(_PEOPLE)
 _CATEGORIES: Final = {
-    "Garden": "Tools Seeds Furniture Lighting Ponds",
-    "Kitchen": "Knives Pans Crockery Café Storage",
-    "Outdoor": "Tents Rucksacks Maps Stoves Climbing",
+    "Garden": "Tools Rakes Parasols Lamps Fountains",
+    "Kitchen": "Graters Pans Bowls Jugs Baskets",
+    "Outdoor": "Tents Rucksacks Lanterns Stoves Ropes",
     "Cycling": "Tyres Lights Helmets Saddles Locks",
-    "Books": "Novels Poetry Travel Science Comics",
-    "Music": "Guitars Strings Pianos Vinyl Scores",
+    "Office": "Desks Chairs Pens Notebooks Clocks",
+    "Music": "Guitars Flutes Pianos Drums Stands",
 }
 _ADJECTIVES: Final = (
-    "Small Large Green Blue Foldable Classic Nordic Café Señor Élan Robust Light "
+    "Small Large Green Blue Foldable Classic Nordic Crème Naïve Élan Robust Light "
     "Über Vintage Compact Silent"
-).split()
-_MATERIALS: Final = "Oak Steel Cotton Linen Copper Glass Cork Wool Bamboo Slate".split()
+)
+_MATERIALS: Final = "Oak Steel Cotton Linen Copper Glass Cork Wool Bamboo Slate"
 _COUPONS: Final = ("SPRING10", "WELCOME", "SØMMER15", "THANKYOU")
 _PRAISE: Final = (
     "Does what it should, and looks good doing it.",
@@ -216,12 +216,13 @@ class Shop:
 
     def _products(self) -> Iterator[str]:
         draw = random.Random(1).random
+        adjectives, materials = _ADJECTIVES.split(), _MATERIALS.split()
         leaves = [name for names in _CATEGORIES.values() for name in names.split()]
         for number, price in enumerate(self._prices(), 1):
             leaf = int(len(leaves) * draw())
             category = len(_CATEGORIES) + leaf + 1
-            adjective, material = _pick(draw, _ADJECTIVES), _pick(draw, _MATERIALS)
-            name = f"{adjective} {material} {leaves[leaf].removesuffix('s')}"
+            kind = leaves[leaf].removesuffix("s")
+            name = f"{_pick(draw, adjectives)} {_pick(draw, materials)} {kind}"
             weight = "NULL" if draw() < 0.15 else f"{30 * draw() ** 3:.3f}"
             launched = _day(-900 + int(1500 * draw()))
             text = "NULL" if draw() < 0.3 else _quote(f"{name}. {_pick(draw, _PRAISE)}")
@@ -240,11 +241,12 @@ class Shop:
             country = _COUNTRIES[int(len(_COUNTRIES) * draw() ** 1.7)]
             cities, given, family = people[country]
             name = f"{_pick(draw, given)} {_pick(draw, family)}"
+            registered = _DAYS * (number - 1) / self.customers
             born = "NULL" if draw() < 0.2 else f"'{_day(-int(4000 + 22000 * draw()))}'"
             yield (
                 f"({number},'customer{number}@example.{country.lower()}',"
                 f"{_quote(name)},'{_pick(draw, cities)}','{country}',{born},"
-                f"{int(draw() < 0.4)},'{_moment(draw() * _DAYS)}')"
+                f"{int(draw() < 0.4)},'{_moment(registered)}')"
             )
 
     def _orders(self) -> Iterator[str]:
@@ -284,7 +286,8 @@ class Shop:
             yield _insert("payments", payments) if payments else "DO 0"
 
     def _order(self, draw: _Draw, number: int, day: float) -> str:
-        customer = 1 + int(self.customers * draw() ** 1.5)
+        # Nobody orders before having registered.
+        customer = 1 + int(self.customers * day / _DAYS * draw() ** 1.3)
         chance = draw()
         status, shipped = "shipped", f"'{_day(int(day + 1 + 6 * draw()))}'"
         if chance < 0.06:
@@ -308,10 +311,11 @@ class Shop:
             body = "NULL" if draw() < 0.25 else _quote(_pick(draw, texts))
             title = _quote("★" * stars) if draw() < 0.5 else "NULL"
             product = 1 + int(self.products * draw() ** 2)
-            customer = 1 + int(self.customers * draw())
+            day = _DAYS * draw()
+            customer = 1 + int(self.customers * day / _DAYS * draw())
             yield (
                 f"({number},{product},{customer},{stars},{title},{body},"
-                f"'{_day(int(_DAYS * draw()))}')"
+                f"'{_day(int(day))}')"
             )
 
     def _prices(self) -> list[str]:

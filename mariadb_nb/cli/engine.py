@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from mariadb_nb.capi import ffi, lib, wait_for_mysql
+from mariadb_nb.cli.errors import CliError
 from mariadb_nb.cli.handle import connect_arguments, new_handle
 from mariadb_nb.cli.loop import NEVER, Loop, Task, Wait, clock
 from mariadb_nb.cli.target import Target
@@ -49,7 +50,7 @@ class QueryError:
         return f"{self.text} ({self.number}, {self.sqlstate})"
 
 
-class ConnectError(Exception):
+class ConnectError(CliError):
     """No connection could be made."""
 
 
@@ -60,12 +61,14 @@ class Outcome:
     Attributes:
         index: its place in the queue, from 0.
         rows: how many it returned, or changed if it is no query.
-        seconds: from sending it until its last row was here.
+        began: when it was sent, in seconds from the begin of the run.
+        seconds: from then until its last row was here.
         error: why it failed; None when it did not.
     """
 
     index: int
     rows: int
+    began: float
     seconds: float
     error: QueryError | None
 
@@ -177,6 +180,7 @@ class Engine:
         self._losses: list[Loss] = []
         self._outcomes: list[Outcome] = []
         self._progress = Progress()
+        self._began = 0.0
 
     def __enter__(self) -> Self:
         try:
@@ -215,7 +219,7 @@ class Engine:
         self._progress = progress = Progress()
         self._outcomes = []
         living = [each for each in self._connections if each.mysql]
-        began = clock()
+        began = self._began = clock()
         try:
             self._loop.run(
                 (self._work(each, queue) for each in living),
@@ -228,7 +232,7 @@ class Engine:
         wall = clock() - began
         lost = QueryError(0, "08003", "not sent: no connection is left")
         for index, _ in queue:
-            self._finish(Outcome(index, 0, 0.0, lost))
+            self._finish(Outcome(index, 0, wall, 0.0, lost))
         on_progress(progress)
         losses, self._losses = self._losses, []
         return Report(
@@ -262,7 +266,8 @@ class Engine:
             rows, error = yield from self._execute(connection, sql.encode())
             connection.is_busy = False
             self._progress.running -= 1
-            self._finish(Outcome(index, rows, clock() - began, error))
+            seconds = clock() - began
+            self._finish(Outcome(index, rows, began - self._began, seconds, error))
             if error is not None and _is_over(connection.mysql, error):
                 connection.close()
                 failure = yield from self._connect(connection)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from mariadb_nb.cli.errors import CliError
+
 _TOKEN: Final = re.compile(
     r"""
       (?P<quoted> '(?:[^'\\]|\\.)*+' | "(?:[^"\\]|\\.)*+" | `[^`]*+` )
@@ -32,7 +34,7 @@ _OPENED: Final = {
 }
 
 
-class SqlFileError(ValueError):
+class SqlFileError(CliError):
     """The file cannot be divided into statements, or has none."""
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from mariadb_nb.cli.errors import CliError
 from mariadb_nb.server import TemporaryServer
 
 TLS_MODES: Final = ("disable", "prefer", "require", "verify-full")
@@ -29,7 +30,7 @@ _FORM: Final = (
 _URL_PARAMETERS: Final = ("socket", "tls", "ca")
 
 
-class TargetError(ValueError):
+class TargetError(CliError):
     """The server to connect to is not described as it has to be."""
 
 

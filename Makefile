@@ -1,0 +1,105 @@
+# make demo   shows what it does, on a throwaway server
+# make test   runs all tests
+# make help   lists the rest
+#
+# PYTHON=python3.12 chooses the interpreter, VENV=folder the environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# A second library to build and test with; see wheels/connector.sh.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mariadb-nb
+CONNECTOR_3_4 ?= $(CACHE)/connector-3.4
+PYTEST_ARGS ?=
+CALLS ?= 1000000
+ROUNDS ?= 11
+
+SOURCES = setup.py build_ffi.py pyproject.toml $(wildcard csrc/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
+C_FILES = $(wildcard csrc/*.[ch])
+
+.PHONY: help demo test test-3.4 test-all lint format generate sanitize bench sdist clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make demo        200 queries over 8 non-blocking connections on one loop
+demo: $(VENV)/.built
+	@.ci/deps $(PYTHON) server
+	$(BIN)/mariadb-nb demo
+
+#: make test        all tests, on PYTHON and the machine's Connector/C
+test: $(VENV)/.tests
+	@.ci/deps $(PYTHON) server tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+#: make test-3.4    the same with a Connector/C 3.4 that is built for it
+test-3.4:
+	wheels/connector.sh $(CONNECTOR_3_4) $(CACHE)
+	MARIADB_NB_PREFIX=$(CONNECTOR_3_4) $(MAKE) --no-print-directory test VENV=$(VENV)-3.4
+
+#: make test-all    the tests on every Python from 3.11 on that is found
+test-all:
+	for version in 3.11 3.12 3.13 3.14; do \
+	  if command -v python$$version >/dev/null && python$$version -c ''; then \
+	    $(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  fi; \
+	done
+
+#: make lint        ruff, mypy, clang-format, codespell; generated files up to date
+lint: $(VENV)/.tests $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	$(BIN)/codespell
+	cd csrc && ../$(BIN)/python -m gen --check
+
+#: make format      let the tools mend what they can
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+#: make generate    write the stubs and the reference page anew
+generate: $(VENV)/.built
+	cd csrc && ../$(BIN)/python -m gen
+
+#: make sanitize    the misuse tests under AddressSanitizer and UBSan
+sanitize: $(VENV)/.tests
+	@.ci/deps $(PYTHON) server tests
+	.ci/sanitize $(BIN)/python
+
+#: make bench       what the guard costs; CALLS= and ROUNDS= for a short run
+bench: $(VENV)/.tests
+	@.ci/deps $(PYTHON) server
+	$(BIN)/python benchmarks/guard.py --calls $(CALLS) --rounds $(ROUNDS)
+
+#: make sdist       the source distribution, in dist/
+sdist: $(VENV)/.tests
+	$(BIN)/python -m build --sdist
+
+#: make clean       remove what was built
+clean:
+	rm -rf build dist *.egg-info .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f mariadb_nb/*.so
+
+$(VENV)/bin/python:
+	@.ci/deps $(PYTHON) build
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.built: $(SOURCES) | $(VENV)/bin/python
+	@.ci/deps $(PYTHON) build
+	$(BIN)/python -m pip install --quiet --editable '.[cli,server]'
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["lint"], sep="\n")' \
+	  > $(VENV)/lint.txt
+	$(BIN)/python -m pip install --quiet -r $(VENV)/lint.txt
+	touch $@

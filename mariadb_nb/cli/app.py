@@ -1,0 +1,285 @@
+"""The program mariadb-nb: its arguments, and how it ends.
+
+It owns the command line and turns whatever ends a command into an exit status and, if
+something went wrong, into one message. What the commands do is not known here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from mariadb_nb.cli import commands, info, render
+from mariadb_nb.cli.errors import CliError
+from mariadb_nb.cli.target import (
+    PASSWORD_VARIABLE,
+    TLS_MODES,
+    Choice,
+    Target,
+    TargetError,
+    choose,
+)
+from mariadb_nb.server import ServerError
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+TERMINATED: Final = 128 + signal.SIGTERM
+BROKEN_PIPE: Final = 128 + signal.SIGPIPE
+
+_ASK: Final = object()
+_MAX_CONNECTIONS: Final = 500
+
+_DESCRIPTION: Final = """\
+MariaDB Connector/C's non-blocking API for Python: a demonstration, and small tools."""
+
+_STATUS: Final = """\
+exit status: 0 when all is well, 1 when a query failed, 2 when nothing could be done,
+130 after Ctrl-C"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status.
+
+    Args:
+        argv: the arguments without the program's name; those of the process if None.
+
+    Raises:
+        SystemExit: the arguments are wrong, were answered already (--help), or the
+            process was told to end.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with _ending_on_sigterm():
+            status = _run(arguments)
+            sys.stdout.flush()
+            return status
+    except KeyboardInterrupt:
+        render.complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads on. What is still buffered must not complain at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        render.complain(
+            f"unexpected {type(error).__name__}: {error}\n"
+            "This is a bug. python -X dev -m mariadb_nb ... shows where it is."
+        )
+        return commands.UNUSABLE
+
+
+def _run(argv: list[str]) -> int:
+    """Run the command that the arguments name; complain of what is no bug."""
+    for_mariadbd: list[str] = []
+    if argv[:1] == ["server"] and "--" in argv:
+        # argparse handles "--" in commands in another way in each version of Python.
+        position = argv.index("--")
+        argv, for_mariadbd = argv[:position], argv[position + 1 :]
+    arguments = _parser().parse_args(argv)
+    try:
+        match arguments.command:
+            case "demo":
+                return commands.run_demo(
+                    arguments.connections,
+                    arguments.queries,
+                    arguments.format,
+                    arguments.scale,
+                )
+            case "queries":
+                return commands.run_queries(
+                    arguments.file,
+                    _target(arguments),
+                    arguments.connections,
+                    arguments.format,
+                )
+            case "server":
+                return commands.run_server(
+                    arguments.port, not arguments.no_tls, for_mariadbd
+                )
+            case _:
+                return commands.show_info(arguments.json)
+    except (CliError, ServerError) as error:
+        render.complain(str(error))
+        return commands.UNUSABLE
+    except ImportError as error:
+        render.complain(f"{error}\nmariadb-nb info says what is missing.")
+        return commands.UNUSABLE
+
+
+def _target(arguments: argparse.Namespace) -> Target | None:
+    """Return the server that the arguments name, None if they name none."""
+    password = arguments.password
+    if password is _ASK:
+        try:
+            password = getpass.getpass("Password: ")
+        except EOFError:
+            raise TargetError("no password was entered") from None
+    choice = Choice(
+        url=arguments.url,
+        host=arguments.host,
+        port=arguments.port,
+        socket=arguments.socket,
+        user=arguments.user,
+        password=password,
+        database=arguments.database,
+        tls=arguments.tls,
+        ca=arguments.ca,
+    )
+    return choose(choice, os.environ, _account())
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the block in good order, so that servers and files go, too."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+# The arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "mariadb-nb", description=_DESCRIPTION, epilog=_STATUS, allow_abbrev=False
+    )
+    version = f"mariadb-nb {info.package_version()}"
+    parser.add_argument("--version", action="version", version=version)
+    subparsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        description = f"{help[0].upper()}{help[1:]}."
+        return subparsers.add_parser(
+            name, help=help, description=description, allow_abbrev=False
+        )
+
+    demo = add("demo", "run 200 queries on a throwaway server, many at a time")
+    _add_run_arguments(demo)
+    demo.add_argument(
+        "--queries", type=Path, metavar="FILE", help="another file of queries"
+    )
+    demo.add_argument(
+        "--scale",
+        type=_scale,
+        default=1.0,
+        help="size of the data, 1 being some 235,000 rows",
+    )
+    queries = add("queries", "run the queries of a file, many at a time")
+    queries.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="statements in UTF-8, each ended by a ';' (- for standard input)",
+    )
+    _add_run_arguments(queries)
+    _add_server_arguments(queries)
+    server = add("server", "run a throwaway server and print how to connect to it")
+    server.usage = "%(prog)s [-h] [--port PORT] [--no-tls] [-- MARIADBD_OPTION ...]"
+    server.add_argument(
+        "--port", type=_port, help="TCP port to listen on (default: any free one)"
+    )
+    server.add_argument("--no-tls", action="store_true", help="offer no TLS")
+    information = add("info", "show the versions of everything, and what is missing")
+    information.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--connections",
+        type=_connections,
+        default=8,
+        metavar="N",
+        help="how many connections share the queries (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=render.FORMATS,
+        default="table",
+        help="of the results on standard output (default: %(default)s)",
+    )
+
+
+def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "the server", "Any MariaDB server; without any of these, a throwaway one."
+    )
+    group.add_argument(
+        "--url",
+        help="mariadb://user:password@host:port/database, with ?socket=, tls= or ca= "
+        "behind it if need be; the options below win over it",
+    )
+    group.add_argument("--host", help="name or address, for TCP")
+    group.add_argument("--port", type=_port, help="TCP port (default: 3306)")
+    group.add_argument("--socket", metavar="PATH", help="unix socket")
+    group.add_argument("--user", metavar="NAME")
+    group.add_argument(
+        "--password",
+        nargs="?",
+        const=_ASK,
+        help=f"asked for if nothing follows; better in {PASSWORD_VARIABLE}, where "
+        "other users of the machine do not see it",
+    )
+    group.add_argument("--database", metavar="NAME")
+    group.add_argument(
+        "--tls",
+        choices=TLS_MODES,
+        help="default: prefer over TCP, disable over a unix socket, verify-full "
+        "with --ca",
+    )
+    group.add_argument("--ca", metavar="PATH", help="certificate to verify with (PEM)")
+
+
+def _connections(text: str) -> int:
+    return _number(text, 1, _MAX_CONNECTIONS)
+
+
+def _port(text: str) -> int:
+    return _number(text, 1, 65535)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    number = int(text) if text.isdecimal() else -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole number from {least} to {most}"
+        )
+    return number
+
+
+def _scale(text: str) -> float:
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0 < scale <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, up to 100")
+    return scale
