@@ -18,7 +18,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -56,7 +56,7 @@ class Library(NamedTuple):
     rpath: bool = False
 
 
-def give_up(problem: str) -> None:
+def give_up(problem: str) -> NoReturn:
     """End the build with one message and no traceback."""
     oldest = ".".join(map(str, OLDEST))
     sys.stdout.flush()
@@ -95,11 +95,8 @@ def from_prefix(prefix: Path) -> Library:
         None,
     )
     if include is None or folder is None:
-        give_up(
-            f"MARIADB_NB_PREFIX is {prefix}, but there is no "
-            f"{'include/mariadb/mysql.h' if include is None else 'lib/libmariadb'} in it."
-        )
-    assert include is not None and folder is not None
+        absent = "include/mariadb/mysql.h" if include is None else "lib/libmariadb"
+        give_up(f"MARIADB_NB_PREFIX is {prefix}, but there is no {absent} in it.")
     name = "libmariadb" if sys.platform == "win32" else "mariadb"
     return Library(
         [str(include)], [str(folder)], [name], f"MARIADB_NB_PREFIX={prefix}", True
@@ -126,7 +123,6 @@ def find_library() -> Library:
         if cflags is not None and ldflags:
             return from_flags(cflags, ldflags, f"{pkg_config} {name}")
     give_up("Neither mariadb_config nor pkg-config knows of it on this machine.")
-    raise AssertionError
 
 
 def check_version(library: Library) -> str:
@@ -147,7 +143,6 @@ def check_version(library: Library) -> str:
         f"{', '.join(library.include_dirs) or 'the folders it names'}: "
         "another client library, or its headers are missing."
     )
-    raise AssertionError
 
 
 class BuildExtensions(build_ext):

@@ -121,7 +121,8 @@ def build(folder: Path) -> ModuleType:
     )
     path = ffi.compile(tmpdir=str(folder))
     spec = importlib.util.spec_from_file_location("_guard_cost", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -124,7 +124,11 @@ async def run(server: Server, connections: int, seconds: float) -> None:
     """Sleep on all connections at once, while the clock ticks."""
     begin = time.monotonic()
     clock = asyncio.create_task(tick())
-    await asyncio.gather(*(sleeper(server, seconds) for _ in range(connections)))
+    sleepers = (sleeper(server, seconds) for _ in range(connections))
+    # Each to its end, the others' failures or not.
+    for problem in await asyncio.gather(*sleepers, return_exceptions=True):
+        if problem is not None:
+            raise problem
     clock.cancel()
     took = time.monotonic() - begin
     print(f"{connections} queries of {seconds} s each took {took:.3f} s in all")

@@ -93,7 +93,7 @@ def made_up(ctype: Any, keep: list[CData]) -> Any:
         return 1
     if ctype.cname in {"char *", "void *", "unsigned char * *"}:
         box = ffi.new("char[]", 4096)
-    elif (ctype.kind == "pointer" and ctype.item.kind == "function") or ctype.cname == "struct st_mysql_rows *":
+    elif ctype.cname == "struct st_mysql_rows *" or is_callback(ctype):
         return ffi.NULL
     else:
         try:
@@ -102,6 +102,11 @@ def made_up(ctype: Any, keep: list[CData]) -> Any:
             return ffi.NULL
     keep.append(box)
     return ffi.cast(ctype, box)
+
+
+def is_callback(ctype: Any) -> bool:
+    """Whether a C type is a pointer to a function."""
+    return bool(ctype.kind == "pointer" and ctype.item.kind == "function")
 
 
 def failure(name: str, result: Any, ret: CData | None) -> bool:

@@ -102,8 +102,8 @@ def test_waiting_ends_when_the_peer_goes_away(connector: Connect) -> None:
 
 def test_closing_closes_whatever_happens(connector: Connect) -> None:
     mysql = connector()
+    assert lib.mysql_real_query_start(ffi.new("int *"), mysql, b"DO SLEEP(9)", 11)
     with pytest.raises(RuntimeError), closing(mysql):
-        assert lib.mysql_real_query_start(ffi.new("int *"), mysql, b"DO SLEEP(9)", 11)
         raise RuntimeError
     assert lib.mysql_ping(mysql) != 0
     assert lib.mysql_errno(mysql) == lib.CR_INVALID_PARAMETER
@@ -156,7 +156,7 @@ def test_a_second_query_does_not_cost_the_rows_of_the_first(
 def test_statement_length_may_be_left_to_its_nul(connector: Connect) -> None:
     mysql = connector()
     box = ffi.new("int *")
-    for length in (0, ffi.cast("unsigned long", -1)):
+    for length in (0, 2 ** (8 * ffi.sizeof("unsigned long")) - 1):
         status = lib.mysql_real_query_start(box, mysql, b"SELECT 'nul'", length)
         while status:
             status = lib.mysql_real_query_cont(

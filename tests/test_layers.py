@@ -42,7 +42,7 @@ class RunTime(ast.NodeTransformer):
 def imports(path: Path) -> set[str]:
     """The dotted names that a file imports, relative ones made absolute."""
     package = ("mariadb_nb", *path.relative_to(PACKAGE).parent.parts)
-    found = set()
+    found: set[str] = set()
     tree = RunTime().visit(ast.parse(path.read_text(encoding="utf-8")))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

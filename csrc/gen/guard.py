@@ -68,7 +68,7 @@ def wrappers(declarations: Declarations, absent: frozenset[str]) -> str:
     parts = []
     wrapped = []
     pairs = declarations.pairs
-    for base, (function, start, cont) in pairs.items():
+    for function, _, cont in pairs.values():
         if function.tags.get("guard") != "own":
             parts.append(_operation(function, cont))
     for function in declarations.functions.values():
@@ -165,10 +165,9 @@ def _body(
         checked = parameter.is_pointer and parameter is not handle
         if checked and parameter.name not in nullable:
             failed = "return 0;" if parameter.name == "ret" else refused
-            yield (
-                f"if ({parameter.name} == NULL) {{ nb_refuse_null("
-                f'&function_{function.name}, {address}, "{parameter.name}"); {failed} }}'
-            )
+            named = f'&function_{function.name}, {address}, "{parameter.name}"'
+            refuse = f"nb_refuse_null({named})"
+            yield f"if ({parameter.name} == NULL) {{ {refuse}; {failed} }}"
     if base.name in REFUSE_IF and kind != "cont":
         condition, why = REFUSE_IF[base.name]
         yield (
@@ -178,7 +177,8 @@ def _body(
     if handle is None:
         yield f"{'' if function.result == 'void' else 'return '}{call};"
         return
-    yield f"if (nb_enter(&call, &function_{function.name}, {address}) < 0) {{ {refused} }}"
+    entered = f"nb_enter(&call, &function_{function.name}, {address})"
+    yield f"if ({entered} < 0) {{ {refused} }}"
     if kind == "start":
         yield from _keep(function, base, refused)
     yield from _called(function, base, kind, call, delivers)

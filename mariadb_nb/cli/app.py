@@ -11,11 +11,12 @@ import contextlib
 import getpass
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from mariadb_nb.cli import commands, info, render
 from mariadb_nb.cli.errors import CliError
@@ -165,8 +166,15 @@ def _ending_on_sigterm() -> Iterator[None]:
 # The arguments
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes no value of an option in its errors: it may be a password."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(re.sub(r"(?<!\S)(--[\w-]+)=\S*", r"\1=...", message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "mariadb-nb", description=_DESCRIPTION, epilog=_STATUS, allow_abbrev=False
     )
     version = f"mariadb-nb {info.package_version()}"

@@ -100,7 +100,7 @@ def show_info(as_json: bool) -> int:
 
 def run_server(port: int | None, tls: bool, arguments: Sequence[str]) -> int:
     """Run a throwaway server until we are interrupted or terminated."""
-    options = dict(map(_server_option, arguments))
+    options: dict[str, str | int | None] = dict(map(_server_option, arguments))
     if port is not None:
         _require_free(port)
         # The server chooses its own port, so this is one more.

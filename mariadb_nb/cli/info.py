@@ -18,9 +18,8 @@ pip install --force-reinstall mariadb-nb
 If it is a library that cannot be found, install that:
 apt-get install libmariadb3 (Debian, Ubuntu), dnf install mariadb-connector-c (Fedora)
 or brew install mariadb-connector-c (macOS)"""
-_NEWER_HELP: Final = (
-    "MARIADB_NB_PREFIX=<its folder> pip install --no-binary :all: mariadb-nb"
-)
+_NEWER_HELP: Final = """\
+MARIADB_NB_PREFIX=<folder of one> pip install --no-binary mariadb-nb mariadb-nb"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ def _add_library(info: Info) -> None:
         versions[name] = ffi.string(text).decode(errors="replace") if text else None
     if missing:
         what = f"{len(missing)} names of newer versions of Connector/C"
-        info.missing.append(Missing(what, ", ".join(sorted(missing)), _NEWER_HELP))
+        use = f"nothing in this package itself: {', '.join(sorted(missing))}"
+        info.missing.append(Missing(what, use, _NEWER_HELP))
 
 
 def _add_extras(info: Info) -> None:

@@ -96,7 +96,7 @@ def _plain_progress(title: str, total: int) -> Iterator[Callable[[Progress], Non
 
     def show(state: Progress) -> None:
         nonlocal previous
-        line = f"{title}: {state.done}/{total}, {_state(state)}"
+        line = f"{title}: {state.done}/{total} {_state(state)}"
         print(f"\r{line:{previous}}", end="", file=sys.stderr, flush=True)
         previous = len(line)
 
@@ -136,7 +136,8 @@ def _rich_progress(
 
 def _state(state: Progress) -> str:
     failed = f", {state.failed} failed" if state.failed else ""
-    return f"{state.running} running, {state.rows:,} rows{failed}"
+    # As wide at the end as at the begin, lest the bar beside it change its length.
+    return f"{state.running:>3} running {state.rows:>9,} rows{failed}"
 
 
 # The results of queries
@@ -226,9 +227,9 @@ def _write_table(statements: Sequence[Statement], report: Report) -> None:
     console = _console(sys.stdout)
     if console is None:
         _draw_plainly(columns, rows)
+        print()
     else:
         _draw_richly(console, columns, rows, report)
-    print()
     facts(_totals(report))
 
 
@@ -241,7 +242,7 @@ def _totals(report: Report) -> list[tuple[str, str]]:
         ("Wall time", f"{report.wall:.2f} s"),
         (
             "Sum of own times",
-            f"{report.own:.2f} s, {report.own / report.wall:.1f} times the wall time",
+            f"{report.own:.2f} s, so {report.own / report.wall:.1f} ran at a time",
         ),
         ("Throughput", f"{queries / report.wall:,.0f} queries/s"),
         ("Loop not served", f"for {report.longest_gap * 1000:.1f} ms at most"),
