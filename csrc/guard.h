@@ -48,7 +48,8 @@ enum nb_effect {
     NB_ENDS = 8,       /* closes the connection: allowed in a forked child */
     NB_SECRET = 16,    /* has a password among its arguments */
     NB_CONNECTED = 32, /* needs a connection that was open once */
-    NB_QUERIES = 64    /* needs the last reply to be read: it would be lost */
+    NB_QUERIES = 64,   /* needs the last reply to be read: it would be lost */
+    NB_READS = 128     /* of a statement: takes no rows but its own */
 };
 
 /* One non-blocking operation: the mysql_x of mysql_x_start and mysql_x_cont. */
@@ -114,7 +115,7 @@ struct nb_handle {
     const nb_operation *operation; /* that waits, or NULL */
     nb_handle *target;             /* what it was started with */
     int events;                    /* that it waits for */
-    const void *reading;           /* the result of mysql_use_result() */
+    const void *reading;           /* whose rows are on their way: a result or statement */
     struct nb_chunk *kept;         /* the arguments of the operation */
     bool tls;
     bool nonblocking; /* the socket is O_NONBLOCK */

@@ -341,6 +341,31 @@ nb_mysql_session_track_get_next(MYSQL *mysql, enum enum_session_state_type type,
     return session_track(&function, mysql, type, data, length, mysql_session_track_get_next);
 }
 
+/*
+ * One attribute ends what the statement was prepared for, with the rows that
+ * are on their way; the others only change the handle.
+ */
+my_bool
+nb_mysql_stmt_attr_set(MYSQL_STMT *stmt, enum enum_stmt_attr_type attr_type, const void *attr)
+{
+    static const nb_function change = {"mysql_stmt_attr_set", NB_STATEMENT, NB_CHANGE, 0, NULL};
+    static const nb_function block = {"mysql_stmt_attr_set", NB_STATEMENT, NB_BLOCK, 0, NULL};
+    const nb_function *function = attr_type == STMT_ATTR_PREBIND_PARAMS ? &block : &change;
+    nb_call call;
+    my_bool result;
+
+    if (attr == NULL) {
+        nb_refuse_null(function, stmt, "attr");
+        return 1;
+    }
+    if (nb_enter(&call, function, stmt) < 0) {
+        return 1;
+    }
+    result = mysql_stmt_attr_set(stmt, attr_type, attr);
+    nb_leave(&call, 0);
+    return result;
+}
+
 /* ---- Plug-ins -------------------------------------------------------------- */
 
 struct st_mysql_client_plugin *

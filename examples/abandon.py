@@ -57,7 +57,9 @@ def gently(mysql: CData, helper: CData) -> None:
     if not err[0]:
         # The names of the columns came before the end: it is where the rows should be.
         lib.mysql_free_result(lib.mysql_store_result(mysql))
-    print(f"gently: the query ended with {error(mysql)}")
+    # No error: it had just finished, or SLEEP() answers that it was woken.
+    how = error(mysql) if lib.mysql_errno(mysql) else "its answer"
+    print(f"gently: the query ended with {how}")
 
 
 def show_it_works(mysql: CData) -> None:

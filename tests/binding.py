@@ -114,7 +114,7 @@ class Bind:
         """Describe this to a MYSQL_BIND of an array."""
         bind.buffer_type = getattr(lib, f"MYSQL_TYPE_{self.kind}")
         bind.buffer = self.buffer
-        bind.buffer_length = self.capacity if self._is_string else 0
+        bind.buffer_length = self._size
         bind.length = self._length
         bind.is_null = self._is_null
         bind.error = self._error
@@ -167,8 +167,10 @@ class Bind:
         return content[: self.capacity]
 
     @property
-    def _is_string(self) -> bool:
-        return self.kind not in (*_NUMBERS, *_MOMENTS, "NULL")
+    def _size(self) -> int:
+        if self.kind in (*_NUMBERS, *_MOMENTS):
+            return ffi.sizeof(ffi.typeof(self.buffer).item)
+        return self.capacity
 
     def _new_buffer(self) -> CData:
         if self.kind in _NUMBERS:

@@ -364,6 +364,57 @@ def metadata_after_its_statement(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
+def prepared(mysql: CData, sql: bytes) -> CData:
+    """A prepared statement."""
+    stmt = lib.mysql_stmt_init(mysql)
+    assert lib.mysql_stmt_prepare(stmt, sql, len(sql)) == 0
+    return stmt
+
+
+#: Each of these throws rows away that wait on the connection, whosever they are.
+FLUSHING = (
+    "mysql_stmt_prepare",
+    "mysql_stmt_execute",
+    "mysql_stmt_store_result",
+    "mysql_stmt_free_result",
+    "mysql_stmt_reset",
+    "mysql_stmt_send_long_data",
+    "mysql_stmt_close",
+)
+
+
+@case
+def statement_while_rows_of_another_are_on_their_way(transport: str) -> None:
+    mysql = connect(transport)
+    other = prepared(mysql, b"SELECT 'other'")
+    owner = prepared(mysql, b"SELECT 11 UNION ALL SELECT 22")
+    for name in FLUSHING:
+        assert lib.mysql_stmt_execute(owner) == 0
+        assert_refused(name, other, (OUT_OF_SYNC,))
+        assert_refused(f"{name}_start", other, (OUT_OF_SYNC,))
+        assert lib.mysql_query(mysql, b"SELECT 'foreign'") != 0
+        number = ffi.new("int *")
+        bind = ffi.new("MYSQL_BIND *")
+        bind.buffer_type, bind.buffer = lib.MYSQL_TYPE_LONG, number
+        assert lib.mysql_stmt_bind_result(owner, bind) == 0
+        for expected in (11, 22):
+            assert lib.mysql_stmt_fetch(owner) == 0
+            assert number[0] == expected
+        assert lib.mysql_stmt_fetch(owner) == lib.MYSQL_NO_DATA
+    for name in FLUSHING:
+        assert query(mysql, "SELECT 'mine' UNION ALL SELECT 'too'") == 0
+        result = lib.mysql_use_result(mysql)
+        assert_refused(name, other, (OUT_OF_SYNC,))
+        # What takes no rows but its own leaves those of the result alone.
+        lib.mysql_stmt_fetch(other)
+        assert fetch(mysql, result) == (b"mine",)
+        assert fetch(mysql, result) == (b"too",)
+        assert fetch(mysql, result) is None
+        lib.mysql_free_result(result)
+    assert rows(mysql, "SELECT 'after'") == [(b"after",)]
+    lib.mysql_close(mysql)
+
+
 # The memory of arguments
 
 

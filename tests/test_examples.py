@@ -225,13 +225,13 @@ def test_a_slow_query_does_not_hold_up_the_others(
         program,
         *login(mariadb_server, transport),
         "--connections=2",
-        stdin="SELECT SLEEP(0.5)\nSELECT seq FROM seq_1_to_20000\nSELECT 3\n",
+        stdin="SELECT SLEEP(0.5)\nSELECT seq FROM seq_1_to_5000\nSELECT 3\n",
     )
     finished = [match for line in printed if (match := FINISHED.fullmatch(line))]
     assert [match[1] for match in finished] == ["2", "3", "1"]
-    assert [match[2] for match in finished] == ["20000", "1", "1"]
+    assert [match[2] for match in finished] == ["5000", "1", "1"]
     assert [line for line in printed if line.startswith("2 |")] == [
-        f"2 | {n}" for n in range(1, 20001)
+        f"2 | {n}" for n in range(1, 5001)
     ]
 
 
@@ -379,9 +379,11 @@ def test_abandon_ends_a_query_gently_and_roughly(
     match = re.search(r"connection (\d+)", printed[0])
     assert match is not None
     name = match[1]
+    killed = "gently: the query ended with ERROR 1317: Query execution was interrupted"
+    woken = "gently: the query ended with its answer"
+    assert printed.pop(1) in (killed, woken)
     assert [re.sub(r"[\d.]+ s$", "T s", line) for line in printed] == [
         f"gently: connection {name} sleeps in a query",
-        "gently: the query ended with ERROR 1317: Query execution was interrupted",
         f"gently: connection {name} is as good as before",
         f"roughly: connection {name} closed while waiting, in T s",
         f"roughly: connection {name} is to end on the server too",
@@ -445,10 +447,11 @@ def test_tls_connect_thread_can_be_cancelled_in_the_middle_of_a_handshake(
 ) -> None:
     proxy = Proxy(mariadb_server)
     with peer(proxy) as port:
-        arguments = login(mariadb_server, "tls", port)
-        done = run("tls_connect_thread.py", *arguments, "--deadline=0.4")
+        # The library's own timeout would come too late.
+        arguments = [*login(mariadb_server, "tls", port), "--connect-timeout=60"]
+        done = run("tls_connect_thread.py", *arguments, "--deadline=0.8")
         proxy.go_on.set()
-    assert (done.returncode, done.stderr) == (1, "no connection within 0.4 s\n")
+    assert (done.returncode, done.stderr) == (1, "no connection within 0.8 s\n")
     assert done.stdout.splitlines()[0] == "connecting"
     assert done.stdout.splitlines().count("tick") >= 3
     # A client hello of TLS follows the request for it: so far had it come.

@@ -219,7 +219,7 @@ my_bool mysql_stmt_bind_result(MYSQL_STMT *stmt, MYSQL_BIND *bind);
  * keeps: callbacks and their STMT_ATTR_CB_USER_DATA, until they are replaced
  *   or the statement is closed; numbers are copied
  * manual: mysql_stmt_attr_set
- * guard: block
+ * guard: own
  */
 my_bool mysql_stmt_attr_set(MYSQL_STMT *stmt, enum enum_stmt_attr_type attr_type, const void *attr);
 

@@ -29,6 +29,8 @@ EFFECTS = {
     "mariadb_reconnect": "NB_RESETS",
     "mysql_free_result": "NB_FREES",
     "mysql_stmt_close": "NB_FREES",
+    "mysql_stmt_fetch": "NB_READS",
+    "mysql_stmt_next_result": "NB_READS",
 }
 
 #: Crash on a handle that was never connected.

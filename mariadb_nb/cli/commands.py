@@ -150,10 +150,11 @@ def _show_server(server: TemporaryServer, port: int) -> None:
     print()
     accounts = []
     for user in server.users.values():
+        if user.requires_tls and server.ca_file is None:
+            continue
         only = ", over TLS only" if user.requires_tls else ""
-        accounts.append(
-            (user.name, f"{user.password or '(no password)'}  {user.plugin}{only}")
-        )
+        password = user.password or "(no password)"
+        accounts.append((user.name, f"{password:16}  {user.plugin}{only}"))
     render.facts(accounts, title="Users and passwords")
     print()
     clients = [shlex.join(socket_client), shlex.join(tcp_client)]

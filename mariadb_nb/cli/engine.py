@@ -327,19 +327,21 @@ class Engine:
         """Run one statement and read its results; return their rows and the error."""
         mysql, box = connection.mysql, connection.status
         rows = 0
+        is_query = False
         status = lib.mysql_real_query_start(box, mysql, sql, len(sql))
         yield from _drive(mysql, status, lib.mysql_real_query_cont, box, mysql)
         while not box[0]:
             connection.result = lib.mysql_use_result(mysql)
             if connection.result:
+                is_query = True
                 rows += yield from self._read_rows(connection)
-            elif not lib.mysql_field_count(mysql):
+            elif not lib.mysql_field_count(mysql) and not is_query:
                 rows += lib.mysql_affected_rows(mysql)
             if lib.mysql_errno(mysql):
                 break
             if not lib.mysql_more_results(mysql):
                 return rows, None
-            # A procedure has more results than one.
+            # A procedure has more results, and at last the number of changed rows.
             status = lib.mysql_next_result_start(box, mysql)
             yield from _drive(mysql, status, lib.mysql_next_result_cont, box, mysql)
         return rows, _error(mysql)
