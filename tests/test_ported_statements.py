@@ -213,9 +213,10 @@ def test_fetching_from_a_statement_without_rows_is_an_error(
 ) -> None:
     """ps_bugs.c, test_bug2248: storing its rows is not, and changes nothing.
 
-    ps.c, test_pure_coverage: it has no columns to be bound.
+    ps.c, test_pure_coverage: binding no parameters is fine, binding columns is not.
     """
     with Statement(connector(transport), "DO 1") as statement:
+        statement.ok(lib.mysql_stmt_bind_param(statement.handle, ffi.NULL))
         statement.ok(statement.execute())
         assert statement.bind_result(Bind("LONG")) == 1
         assert statement.errno == lib.CR_NO_STMT_METADATA

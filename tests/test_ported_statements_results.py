@@ -62,7 +62,10 @@ def test_stored_rows_can_be_fetched_again(connector: Connect, transport: str) ->
 def test_a_place_in_stored_rows_is_remembered(
     connector: Connect, transport: str
 ) -> None:
-    """mysql_stmt_row_tell and mysql_stmt_row_seek, which no original calls."""
+    """mysql_stmt_row_tell and mysql_stmt_row_seek, which no original calls.
+
+    Once the end was told, only mysql_stmt_data_seek leads back.
+    """
     number = Bind("LONG")
     with Statement(connector(transport), NUMBERS) as statement:
         statement.run()
@@ -70,12 +73,20 @@ def test_a_place_in_stored_rows_is_remembered(
         statement.ok(statement.bind_result(number))
         statement.ok(statement.fetch())
         second = lib.mysql_stmt_row_tell(statement.handle)
-        assert statement.rows(number) == [(2,), (3,), (4,), (5,)]
-        end = lib.mysql_stmt_row_tell(statement.handle)
-        assert lib.mysql_stmt_row_seek(statement.handle, second) == end
-        assert statement.rows(number) == [(2,), (3,), (4,), (5,)]
-        assert lib.mysql_stmt_row_seek(statement.handle, end) == end
+        statement.ok(statement.fetch())
+        statement.ok(statement.fetch())
+        fourth = lib.mysql_stmt_row_tell(statement.handle)
+        assert lib.mysql_stmt_row_seek(statement.handle, second) == fourth
+        statement.ok(statement.fetch())
+        assert number.value == 2
+        lib.mysql_stmt_row_seek(statement.handle, fourth)
+        assert statement.rows(number) == [(4,), (5,)]
+        assert lib.mysql_stmt_row_tell(statement.handle) == ffi.NULL
+        assert lib.mysql_stmt_row_seek(statement.handle, second) == ffi.NULL
         assert statement.fetch() == lib.MYSQL_NO_DATA
+        lib.mysql_stmt_data_seek(statement.handle, 1)
+        assert lib.mysql_stmt_row_tell(statement.handle) == second
+        assert statement.rows(number) == [(2,), (3,), (4,), (5,)]
 
 
 def test_unstored_rows_are_counted_as_they_come(
@@ -132,6 +143,7 @@ def test_buffers_stay_bound_for_the_next_execution(
             if store:
                 statement.ok(statement.store_result())
             statement.ok(statement.fetch())
+            assert statement.fetch() == lib.MYSQL_NO_DATA
             assert number.value == expected
 
 
@@ -292,7 +304,7 @@ VALUES = (
 def test_the_longest_values_are_told_when_asked_for(
     connector: Connect, transport: str
 ) -> None:
-    """STMT_ATTR_UPDATE_MAX_LENGTH: storing the rows then measures them as text.
+    """STMT_ATTR_UPDATE_MAX_LENGTH: no text of a value is longer, if many are shorter.
 
     ps.c: test_conc565, test_long_data_str1; ps_bugs.c: test_bug6096, test_mdev14165.
     """
@@ -314,10 +326,12 @@ def test_the_longest_values_are_told_when_asked_for(
         statement.ok(statement.store_result())
         for index, field in enumerate(statement.fields):
             assert field.length == of_text[index].length
-            assert field.max_length == of_text[index].max_length, text(field.name)
-        columns = [
-            Bind("STRING", capacity=field.max_length) for field in statement.fields
-        ]
+            assert field.max_length >= of_text[index].max_length, text(field.name)
+            if field.flags & lib.UNSIGNED_FLAG:
+                assert field.max_length == of_text[index].max_length
+        # One more, as numbers and moments are only written with a zero behind.
+        lengths = [field.max_length + 1 for field in statement.fields]
+        columns = [Bind("STRING", capacity=length) for length in lengths]
         [row] = statement.rows(*columns)
         assert row[:3] == (b"2020", b"127", b"65535")
     lib.mysql_free_result(result)

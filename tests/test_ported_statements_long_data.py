@@ -1,0 +1,142 @@
+"""Connector/C's own tests of statements, written anew: values sent in pieces.
+
+mysql_stmt_send_long_data, and values that are larger than a packet. Origins as in
+test_ported_statements.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from binding import Bind, Statement, execute_all
+from capi_support import Connect, rows
+
+from mariadb_nb.capi import ffi, lib
+from mariadb_nb.server import TemporaryServer
+
+if TYPE_CHECKING:
+    from mariadb_nb._ffi import CData
+
+pytestmark = pytest.mark.parametrize("transport", ["unix", "tls"])
+
+INSERT = "INSERT INTO t1 VALUES (?, ?, ?)"
+
+
+@pytest.fixture
+def mysql(connector: Connect, transport: str) -> CData:
+    mysql = connector(transport)
+    execute_all(
+        mysql,
+        "CREATE TEMPORARY TABLE t1 (number INT, long_text MEDIUMTEXT, bytes LONGBLOB)",
+    )
+    return mysql
+
+
+def test_a_value_is_sent_in_pieces(mysql: CData) -> None:
+    """ps.c: test_long_data, test_long_data_str: two parameters at once, next to a number.
+
+    Their buffers are not looked at.
+    """
+    with Statement(mysql, INSERT) as statement:
+        parameters = (Bind("LONG", 999), Bind("STRING"), Bind("STRING", b"unused"))
+        statement.ok(statement.bind_param(*parameters))
+        statement.ok(statement.send_long_data(1, b"Michael"))
+        statement.ok(statement.send_long_data(2, b"Venu"))
+        for _ in range(4):
+            statement.ok(statement.send_long_data(1, b" Monty"))
+        statement.ok(statement.execute())
+    expected = (b"999", b"Michael" + b" Monty" * 4, b"Venu")
+    assert rows(mysql, "SELECT * FROM t1") == [expected]
+
+
+@pytest.mark.parametrize("kind", ["BLOB", "TINY_BLOB", "LONG_BLOB", "STRING"])
+def test_bytes_are_sent_in_pieces(mysql: CData, kind: str) -> None:
+    """ps.c: test_long_data_bin, test_long_data_str1, test_long_data1: zeros as well."""
+    with Statement(mysql, "INSERT INTO t1 (bytes) VALUES (?)") as statement:
+        statement.ok(statement.bind_param(Bind(kind)))
+        for _ in range(100):
+            statement.ok(statement.send_long_data(0, b"My\0\xff"))
+        statement.ok(statement.execute())
+    assert rows(mysql, "SELECT bytes FROM t1") == [(b"My\0\xff" * 100,)]
+
+
+def test_long_data_is_for_one_execution(mysql: CData) -> None:
+    """ps_bugs.c, test_bug1664: empty or not; after it, the bound buffer counts again."""
+    number, string = Bind("LONG", 1), Bind("STRING", b"Simple string")
+    steps: list[tuple[bytes | None, bytes]] = [
+        (b"", b""),
+        (b"Data", b"Data"),
+        (None, b"Simple string"),
+        (b"SomeOtherData", b"SomeOtherData"),
+        (None, b"Simple string"),
+    ]
+    with Statement(mysql, INSERT) as statement:
+        statement.ok(statement.bind_param(number, string, Bind("NULL")))
+        for index, (sent, expected) in enumerate(steps):
+            number.value = index
+            if sent is not None:
+                statement.ok(statement.send_long_data(1, sent))
+            statement.ok(statement.execute())
+            found = rows(mysql, f"SELECT long_text FROM t1 WHERE number = {index}")
+            assert found == [(expected,)]
+
+
+def test_resetting_forgets_long_data(mysql: CData) -> None:
+    """ps_bugs.c, test_bug1664."""
+    with Statement(mysql, INSERT) as statement:
+        parameters = (Bind("LONG", 2), Bind("STRING", b"bound"), Bind("NULL"))
+        statement.ok(statement.bind_param(*parameters))
+        statement.ok(statement.send_long_data(1, b"SomeData"))
+        statement.ok(statement.reset())
+        statement.ok(statement.execute())
+    assert rows(mysql, "SELECT long_text FROM t1") == [(b"bound",)]
+
+
+def test_long_data_for_no_parameter_is_refused(mysql: CData) -> None:
+    """ps_bugs.c, test_bug1664, of what it leaves out: a wrong number, and no statement."""
+    with Statement(mysql) as statement:
+        assert statement.send_long_data(0, b"data") != 0
+        assert statement.errno == lib.CR_NO_PREPARE_STMT
+        statement.ok(statement.prepare(INSERT))
+        assert statement.send_long_data(3, b"data") != 0
+        assert statement.errno == lib.CR_INVALID_PARAMETER_NO
+
+
+@pytest.fixture(scope="module")
+def roomy_server() -> Iterator[TemporaryServer]:
+    """A server that takes packets of 64 MiB."""
+    with TemporaryServer(options={"max_allowed_packet": "64M"}) as server:
+        yield server
+
+
+class TestValuesOfMoreThanAPacket:
+    """ps.c, test_blob_9000, made larger than 16 MiB, what one packet can hold."""
+
+    VALUE = bytes(range(256)) * (17 * 4096)  # 17 MiB
+
+    @pytest.fixture
+    def mariadb_server(self, roomy_server: TemporaryServer) -> TemporaryServer:
+        """Let ``connector`` connect to the server with room for it."""
+        return roomy_server
+
+    @pytest.mark.parametrize("in_pieces", [False, True])
+    def test_a_huge_value_goes_there_and_back(
+        self, mysql: CData, in_pieces: bool
+    ) -> None:
+        """Bound whole, or sent in pieces of 1 MiB; fetched whole."""
+        packet = ffi.new("unsigned long *", 64 * 1024 * 1024)
+        lib.mysql_options(mysql, lib.MYSQL_OPT_MAX_ALLOWED_PACKET, packet)
+        column = Bind("LONG_BLOB", capacity=len(self.VALUE))
+        piece = 1024 * 1024
+        with Statement(mysql, "SELECT ?") as statement:
+            if in_pieces:
+                statement.ok(statement.bind_param(Bind("LONG_BLOB")))
+                for start in range(0, len(self.VALUE), piece):
+                    data = self.VALUE[start : start + piece]
+                    statement.ok(statement.send_long_data(0, data))
+            else:
+                statement.ok(statement.bind_param(Bind("LONG_BLOB", self.VALUE)))
+            statement.run()
+            assert statement.rows(column) == [(self.VALUE,)]
