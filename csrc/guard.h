@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum nb_kind { NB_NOTHING, NB_CONNECTION, NB_RESULT, NB_STATEMENT };
 
@@ -122,9 +123,17 @@ struct nb_handle {
     /* As of the last call; any thread may read them. */
     atomic_ulong thread_id;
     _Atomic(my_socket) fd;
+    _Atomic(uint64_t) inode; /* of the socket: its number alone may be another's by now */
 };
 
-bool nb_table_peek(const void *address, my_socket *fd, unsigned long *thread_id);
+/* What any thread may know of a connection while another one uses it. */
+typedef struct nb_peeked {
+    my_socket fd;
+    uint64_t inode;
+    unsigned long thread_id;
+} nb_peeked;
+
+bool nb_table_peek(const void *address, nb_peeked *peeked);
 nb_handle *nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn, bool *busy);
 int nb_table_add(nb_handle *handle);
 void nb_table_remove(nb_handle *handle);
@@ -138,6 +147,7 @@ void nb_release(nb_handle *handle);
 void nb_socket_settle(nb_handle *connection, bool connecting);
 void nb_socket_nonblocking(nb_handle *connection, bool nonblocking);
 void nb_socket_shutdown(my_socket fd);
+uint64_t nb_socket_inode(my_socket fd);
 bool nb_socket_writable(my_socket fd);
 bool nb_is_nonblocking(MYSQL *mysql);
 

@@ -151,14 +151,13 @@ my_socket
 nb_mysql_get_socket(MYSQL *mysql)
 {
     static const nb_function function = {"mysql_get_socket", NB_CONNECTION, NB_LOOK, 0, NULL};
-    my_socket fd = NB_NO_SOCKET;
-    unsigned long thread_id;
+    nb_peeked peeked;
 
-    if (!nb_table_peek(mysql, &fd, &thread_id)) {
+    if (!nb_table_peek(mysql, &peeked)) {
         nb_refuse(&function, mysql, CR_INVALID_PARAMETER,
                   "the handle is NULL or not one that is open");
     }
-    return fd;
+    return peeked.fd;
 }
 
 unsigned long
@@ -166,32 +165,38 @@ nb_mysql_thread_id(MYSQL *mysql)
 {
     static const nb_function function = {"mysql_thread_id", NB_CONNECTION, NB_LOOK, 0, NULL};
     nb_call call;
-    my_socket fd;
-    unsigned long thread_id = 0;
+    nb_peeked peeked;
+    unsigned long thread_id;
 
     if (nb_enter(&call, &function, mysql) < 0) {
-        nb_table_peek(mysql, &fd, &thread_id);
-        return thread_id;
+        nb_table_peek(mysql, &peeked);
+        return peeked.thread_id;
     }
     thread_id = mysql_thread_id(mysql);
     nb_leave(&call, 0);
     return thread_id;
 }
 
+/*
+ * As the library: shutdown(2) and nothing else; 1 when there is no socket.
+ * While another thread is inside a call, the library may have closed the
+ * socket, and its number may be somebody else's: then it is left alone.
+ */
 int
 nb_mariadb_cancel(MYSQL *mysql)
 {
     static const nb_function function = {"mariadb_cancel", NB_CONNECTION, NB_LOOK, 0, NULL};
-    my_socket fd = NB_NO_SOCKET;
-    unsigned long thread_id;
+    nb_peeked peeked;
 
-    if (!nb_table_peek(mysql, &fd, &thread_id)) {
+    if (!nb_table_peek(mysql, &peeked)) {
         nb_refuse(&function, mysql, CR_INVALID_PARAMETER,
                   "the handle is NULL or not one that is open");
     }
-    /* As the library: shutdown(2) and nothing else; 1 when there is no socket. */
-    nb_socket_shutdown(fd);
-    return fd == NB_NO_SOCKET ? 1 : -1;
+    if (peeked.fd == NB_NO_SOCKET || nb_socket_inode(peeked.fd) != peeked.inode) {
+        return 1;
+    }
+    nb_socket_shutdown(peeked.fd);
+    return -1;
 }
 
 /* ---- Errors --------------------------------------------------------------- */

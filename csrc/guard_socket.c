@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #endif
 
 bool
@@ -68,6 +69,7 @@ nb_socket_settle(nb_handle *connection, bool connecting)
         return;
     }
     atomic_store_explicit(&connection->fd, fd, memory_order_relaxed);
+    atomic_store_explicit(&connection->inode, nb_socket_inode(fd), memory_order_relaxed);
     connection->nonblocking = false;
     if (fd == NB_NO_SOCKET) {
         connection->thread_id = 0;
@@ -84,6 +86,21 @@ nb_socket_settle(nb_handle *connection, bool connecting)
             nb_socket_nonblocking(connection, true);
         }
     }
+}
+
+/* What tells a socket from another one with the same number; 0 for none. */
+uint64_t
+nb_socket_inode(my_socket fd)
+{
+#ifndef _WIN32
+    struct stat status;
+    if (fd != NB_NO_SOCKET && fstat(fd, &status) == 0) {
+        return (uint64_t)status.st_ino;
+    }
+#else
+    (void)fd;
+#endif
+    return 0;
 }
 
 /* Makes every read and write on the socket end at once. */

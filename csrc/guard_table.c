@@ -129,18 +129,19 @@ nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn, bool *bu
  * Returns false when there is no such connection.
  */
 bool
-nb_table_peek(const void *address, my_socket *fd, unsigned long *thread_id)
+nb_table_peek(const void *address, nb_peeked *peeked)
 {
     uint64_t hashed = hash(address);
     stripe *where = stripe_of(hashed);
     nb_handle *handle;
 
+    *peeked = (nb_peeked){.fd = NB_NO_SOCKET};
     nb_lock_acquire(&where->lock);
     handle = find(where, hashed, NB_CONNECTION, address);
-    if (handle != NULL) {
-        *fd = handle->foreign ? NB_NO_SOCKET
-                              : atomic_load_explicit(&handle->fd, memory_order_relaxed);
-        *thread_id = atomic_load_explicit(&handle->thread_id, memory_order_relaxed);
+    if (handle != NULL && !handle->foreign) {
+        peeked->fd = atomic_load_explicit(&handle->fd, memory_order_relaxed);
+        peeked->inode = atomic_load_explicit(&handle->inode, memory_order_relaxed);
+        peeked->thread_id = atomic_load_explicit(&handle->thread_id, memory_order_relaxed);
     }
     nb_lock_release(&where->lock);
     return handle != NULL;

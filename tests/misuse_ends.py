@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -426,6 +427,27 @@ def cancel_from_another_thread(transport: str) -> None:
         lib.CR_SERVER_GONE_ERROR,
         lib.CR_SSL_CONNECTION_ERROR,
     )
+    lib.mysql_close(mysql)
+
+
+@case
+def cancel_of_a_number_that_is_anothers(transport: str) -> None:
+    """Also in a forked child: what has the socket's number now is left alone."""
+    mysql = connect(transport)
+    fd = lib.mysql_get_socket(mysql)
+    saved = os.dup(fd)
+    mine, peer = socket.socketpair()
+    os.dup2(mine.fileno(), fd)
+    assert lib.mariadb_cancel(mysql) == 1
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if os.fstat(fd) == os.fstat(mine.fileno()) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    mine.send(b"alive")
+    assert peer.recv(5) == b"alive"
+    os.dup2(saved, fd)
+    assert rows(mysql, "SELECT 'same socket again'") == [(b"same socket again",)]
+    assert lib.mariadb_cancel(mysql) == -1
     lib.mysql_close(mysql)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from binding import Bind, Statement, execute_all
-from capi_support import Connect, rows
+from capi_support import Connect, connect, rows
 
-from mariadb_nb.capi import ffi, lib
+from mariadb_nb.capi import closing, lib
 from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
@@ -111,32 +111,27 @@ def roomy_server() -> Iterator[TemporaryServer]:
         yield server
 
 
-class TestValuesOfMoreThanAPacket:
-    """ps.c, test_blob_9000, made larger than 16 MiB, what one packet can hold."""
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_huge_value_goes_there_and_back(
+    roomy_server: TemporaryServer, transport: str, in_pieces: bool
+) -> None:
+    """ps.c, test_blob_9000, made larger than 16 MiB, the most that a packet holds.
 
-    VALUE = bytes(range(256)) * (17 * 4096)  # 17 MiB
-
-    @pytest.fixture
-    def mariadb_server(self, roomy_server: TemporaryServer) -> TemporaryServer:
-        """Let ``connector`` connect to the server with room for it."""
-        return roomy_server
-
-    @pytest.mark.parametrize("in_pieces", [False, True])
-    def test_a_huge_value_goes_there_and_back(
-        self, mysql: CData, in_pieces: bool
-    ) -> None:
-        """Bound whole, or sent in pieces of 1 MiB; fetched whole."""
-        packet = ffi.new("unsigned long *", 64 * 1024 * 1024)
-        lib.mysql_options(mysql, lib.MYSQL_OPT_MAX_ALLOWED_PACKET, packet)
-        column = Bind("LONG_BLOB", capacity=len(self.VALUE))
-        piece = 1024 * 1024
-        with Statement(mysql, "SELECT ?") as statement:
-            if in_pieces:
-                statement.ok(statement.bind_param(Bind("LONG_BLOB")))
-                for start in range(0, len(self.VALUE), piece):
-                    data = self.VALUE[start : start + piece]
-                    statement.ok(statement.send_long_data(0, data))
-            else:
-                statement.ok(statement.bind_param(Bind("LONG_BLOB", self.VALUE)))
-            statement.run()
-            assert statement.rows(column) == [(self.VALUE,)]
+    Bound whole, or sent in pieces of 1 MiB; fetched whole.
+    """
+    piece = 1024 * 1024
+    value = bytes(range(256)) * (17 * piece // 256)
+    with (
+        closing(connect(roomy_server, transport)) as mysql,
+        Statement(mysql, "SELECT ?") as statement,
+    ):
+        if in_pieces:
+            statement.ok(statement.bind_param(Bind("LONG_BLOB")))
+            for start in range(0, len(value), piece):
+                data = value[start : start + piece]
+                statement.ok(statement.send_long_data(0, data))
+        else:
+            statement.ok(statement.bind_param(Bind("LONG_BLOB", value)))
+        statement.run()
+        column = Bind("LONG_BLOB", capacity=len(value))
+        assert statement.rows(column) == [(value,)]

@@ -161,7 +161,8 @@ def failures(statements: Sequence[Statement], report: Report) -> None:
     for outcome in report.outcomes:
         if outcome.error is not None:
             line = statements[outcome.index].line
-            complain(f"query {outcome.index + 1} (line {line}): {outcome.error}")
+            error = _printable(str(outcome.error))
+            complain(f"query {outcome.index + 1} (line {line}): {error}")
 
 
 def _write_csv(statements: Sequence[Statement], report: Report) -> None:
