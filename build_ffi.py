@@ -25,8 +25,12 @@ SOURCES = (
     "csrc/guard_arguments.c",
     "csrc/guard_calls.c",
     "csrc/guard_end.c",
+    "csrc/guard_handles.c",
+    "csrc/guard_keep.c",
+    "csrc/guard_replies.c",
     "csrc/guard_socket.c",
     "csrc/guard_table.c",
+    "csrc/guard_tls.c",
 )
 
 #: What the generated source begins with.

@@ -152,7 +152,9 @@ class BuildExtensions(build_ext):
         library = find_library()
         version = check_version(library)
         print(f"MariaDB Connector/C {version}: {library.origin}")
-        # Imported late: cffi is there only when something is built.
+        # Imported late: cffi is there only when something is built. A build in
+        # isolation does not look for modules beside this file.
+        sys.path.insert(0, str(Path(__file__).resolve().parent))
         import build_ffi
 
         generated = Path(self.build_temp) / "_ffi.c"

@@ -42,15 +42,29 @@ enum nb_rule {
     NB_CONT    /* goes on with the operation that was started */
 };
 
+/* What a function does beside that. */
 enum nb_effect {
-    NB_FREES = 1,      /* frees the handle: allowed after its connection is gone */
-    NB_RESETS = 2,     /* ends whatever rows the connection still had to deliver */
-    NB_CONNECTS = 4,   /* opens the connection */
-    NB_ENDS = 8,       /* closes the connection: allowed in a forked child */
-    NB_SECRET = 16,    /* has a password among its arguments */
-    NB_CONNECTED = 32, /* needs a connection that was open once */
-    NB_QUERIES = 64,   /* needs the last reply to be read: it would be lost */
-    NB_READS = 128     /* of a statement: takes no rows but its own */
+    /* of any handle */
+    NB_FREES = 1 << 0, /* frees it: allowed after its connection is gone */
+
+    /* of connections */
+    NB_CONNECTS = 1 << 1,  /* opens it */
+    NB_ENDS = 1 << 2,      /* closes it: allowed in a forked child */
+    NB_CONNECTED = 1 << 3, /* needs one that was open once */
+    NB_SECRET = 1 << 4,    /* has a password among its arguments */
+    NB_SENDS = 1 << 5,     /* sends a statement and leaves the reply */
+    NB_REPLIES = 1 << 6,   /* reads the head of a reply that was left */
+    NB_DELIVERS = 1 << 7,  /* reads on in the reply that is being read */
+
+    /* of statements */
+    NB_PREPARES = 1 << 8, /* makes it another statement */
+    NB_FETCHES = 1 << 9,  /* reads a row, of its own or from memory */
+    NB_STORES = 1 << 10,  /* reads its rows into memory */
+    NB_NEXT = 1 << 11,    /* goes on to its next result */
+    NB_SEEKS = 1 << 12,   /* moves among stored rows */
+    NB_ROW = 1 << 13,     /* looks at the row that was fetched */
+    NB_KEEPS = 1 << 14,   /* leaves its rows alone */
+    NB_EXECUTES = 1 << 15 /* sends it and reads the head of the reply */
 };
 
 /* One non-blocking operation: the mysql_x of mysql_x_start and mysql_x_cont. */
@@ -76,24 +90,39 @@ typedef struct nb_call {
     const nb_function *function;
     nb_handle *handle; /* what the function was called with */
     nb_handle *turn;   /* whose turn is taken: its connection, or itself */
+    int restore;       /* the status that the connection gets back, or -1 */
 } nb_call;
 
 /* guard.c: calls */
 int nb_enter(nb_call *call, const nb_function *function, const void *address);
 void nb_leave(nb_call *call, int events);
 void nb_leave_freed(nb_call *call);
+
+/* guard_keep.c: copies of arguments */
 const char *nb_keep(nb_call *call, const char *text, size_t length);
 size_t nb_length(const char *text, unsigned long length);
+void nb_drop_kept(nb_handle *connection, bool secret);
 
-/* guard.c: handles come and go */
+/* guard_handles.c: handles come and go */
 int nb_add_connection(MYSQL *mysql);
 MYSQL_RES *nb_add_result(nb_call *call, MYSQL_RES *result);
 MYSQL_STMT *nb_add_statement(nb_call *call, MYSQL_STMT *stmt);
 bool nb_is_connection(const MYSQL *mysql);
 bool nb_statement_lives(const nb_call *call);
+void nb_forget_connection(void);
 long nb_live_connections(void);
 
+/* guard_replies.c: whose rows are on their way */
+int nb_check_connection(nb_call *call);
+int nb_check_statement(nb_call *call);
+int nb_check_result(nb_call *call);
+void nb_settle_replies(nb_call *call);
+void nb_owe(nb_call *call, int replies);
+void nb_bound(nb_call *call);
+
 /* guard.c: refusals */
+int nb_refuse_on(nb_call *call, unsigned int code, const char *why);
+void nb_forget_refusal(const void *address);
 int nb_refuse(const nb_function *function, const void *address, unsigned int code, const char *why);
 int nb_refuse_null(const nb_function *function, const void *address, const char *parameter);
 unsigned int nb_refusal_code(const void *address);
@@ -108,16 +137,35 @@ struct nb_handle {
     atomic_long references;
     atomic_int taken; /* a thread is inside a call */
     enum nb_kind kind;
-    bool stale;   /* a result whose rows are gone */
     bool closed;  /* a connection that is no more; its children keep this */
     bool foreign; /* made before a fork: it is the parent's */
 
-    /* The rest is of connections, and belongs to whoever has the turn. */
+    /* The rest belongs to whoever has the turn. */
+
+    /* Of results. */
+    bool stale; /* its rows are gone */
+
+    /* Of statements, and of the metadata of one: how often it was prepared. */
+    unsigned long epoch;
+
+    /* Of statements. */
+    unsigned long session;   /* of its connection when it was prepared; of a connection: the
+                                number of its connects, before which all is void */
+    bool stored;             /* its rows are in memory */
+    bool row;                /* the last fetch got one */
+    bool in_sync;            /* no reply was under way when its last call began */
+    const MYSQL_BIND *bound; /* where its columns were bound, how many, and when */
+    unsigned int bound_columns;
+    unsigned long bound_epoch;
+
+    /* Of connections. */
     const nb_operation *operation; /* that waits, or NULL */
     nb_handle *target;             /* what it was started with */
     int events;                    /* that it waits for */
-    const void *reading;           /* whose rows are on their way: a result or statement */
     struct nb_chunk *kept;         /* the arguments of the operation */
+    nb_handle *owner;              /* the statement whose reply is being read; NULL: a text one's */
+    const void *reading;           /* the result of the last mysql_use_result() */
+    unsigned int owed;             /* statements that were sent and whose replies were left */
     bool tls;
     bool nonblocking; /* the socket is O_NONBLOCK */
     /* As of the last call; any thread may read them. */
@@ -134,7 +182,8 @@ typedef struct nb_peeked {
 } nb_peeked;
 
 bool nb_table_peek(const void *address, nb_peeked *peeked);
-nb_handle *nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn, bool *busy);
+nb_handle *nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn,
+                         const void **busy);
 int nb_table_add(nb_handle *handle);
 void nb_table_remove(nb_handle *handle);
 void nb_table_each(void (*visit)(nb_handle *handle));
@@ -150,6 +199,9 @@ void nb_socket_shutdown(my_socket fd);
 uint64_t nb_socket_inode(my_socket fd);
 bool nb_socket_writable(my_socket fd);
 bool nb_is_nonblocking(MYSQL *mysql);
+
+/* guard_tls.c: the errors that one connection leaves to the next */
+void nb_tls_forget_errors(void);
 
 /* guard_end.c: the end of an operation, of a connection, of a process */
 bool nb_abandon(nb_handle *connection);

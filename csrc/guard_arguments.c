@@ -71,6 +71,12 @@ set_option(const nb_function *function, MYSQL *mysql, enum mysql_option option, 
         nb_refuse_null(function, mysql, "the option's argument");
         result = 1;
     }
+    else if (option == MARIADB_OPT_SKIP_READ_RESPONSE && *(const my_bool *)arg1) {
+        /* There is no call to read the replies of statements with. */
+        nb_refuse(function, mysql, CR_FUNCTION_NOT_SUPPORTED,
+                  "replies that nobody reads mix up what follows; use mysql_send_query()");
+        result = 1;
+    }
     else {
         if (option == MYSQL_OPT_NONBLOCK) {
             stack = arg1 != NULL ? *(const size_t *)arg1 : 0;
@@ -362,6 +368,91 @@ nb_mysql_stmt_attr_set(MYSQL_STMT *stmt, enum enum_stmt_attr_type attr_type, con
         return 1;
     }
     result = mysql_stmt_attr_set(stmt, attr_type, attr);
+    nb_leave(&call, 0);
+    return result;
+}
+
+/* Whether a fetch writes values of this type without looking at the buffer's length. */
+static bool
+has_fixed_size(enum enum_field_types type)
+{
+    switch (type) {
+    case MYSQL_TYPE_TINY:
+    case MYSQL_TYPE_SHORT:
+    case MYSQL_TYPE_YEAR:
+    case MYSQL_TYPE_INT24:
+    case MYSQL_TYPE_LONG:
+    case MYSQL_TYPE_LONGLONG:
+    case MYSQL_TYPE_FLOAT:
+    case MYSQL_TYPE_DOUBLE:
+    case MYSQL_TYPE_DATE:
+    case MYSQL_TYPE_TIME:
+    case MYSQL_TYPE_DATETIME:
+    case MYSQL_TYPE_TIMESTAMP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+my_bool
+nb_mysql_stmt_bind_result(MYSQL_STMT *stmt, MYSQL_BIND *bind)
+{
+    static const nb_function function = {"mysql_stmt_bind_result", NB_STATEMENT, NB_CHANGE, 0,
+                                         NULL};
+    nb_call call;
+    my_bool result = 1;
+
+    if (bind == NULL) {
+        nb_refuse_null(&function, stmt, "bind");
+        return 1;
+    }
+    if (nb_enter(&call, &function, stmt) < 0) {
+        return 1;
+    }
+    for (unsigned int i = 0; i < stmt->field_count; i++) {
+        if (bind[i].buffer == NULL && has_fixed_size(bind[i].buffer_type)) {
+            nb_refuse_on(&call, CR_INVALID_PARAMETER, "a column of fixed size has no buffer");
+            nb_leave(&call, 0);
+            return 1;
+        }
+    }
+    result = mysql_stmt_bind_result(stmt, bind);
+    if (result == 0) {
+        nb_bound(&call);
+    }
+    nb_leave(&call, 0);
+    return result;
+}
+
+/*
+ * With parameters announced by STMT_ATTR_PREBIND_PARAMS that were not bound,
+ * or an array of none, the library waits for a reply to what it has not sent.
+ */
+int
+nb_mariadb_stmt_execute_direct(MYSQL_STMT *stmt, const char *stmt_str, size_t length)
+{
+    static const nb_function function = {"mariadb_stmt_execute_direct", NB_STATEMENT, NB_BLOCK,
+                                         NB_PREPARES, NULL};
+    nb_call call;
+    int result = 1;
+
+    if (stmt_str == NULL) {
+        nb_refuse_null(&function, stmt, "stmt_str");
+        return 1;
+    }
+    if (nb_enter(&call, &function, stmt) < 0) {
+        return 1;
+    }
+    if (stmt->prebind_params != 0 && !stmt->bind_param_done) {
+        nb_refuse_on(&call, CR_PARAMS_NOT_BOUND, "its parameters are not bound");
+    }
+    else if (stmt->array_size != 0 && stmt->prebind_params == 0) {
+        nb_refuse_on(&call, CR_BULK_WITHOUT_PARAMETERS, "an array needs parameters");
+    }
+    else {
+        result = mariadb_stmt_execute_direct(stmt, stmt_str, length);
+    }
     nb_leave(&call, 0);
     return result;
 }

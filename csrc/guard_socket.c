@@ -80,6 +80,11 @@ nb_socket_settle(nb_handle *connection, bool connecting)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
     if (!connecting) {
+        /* What the old connection still had to say will never come. */
+        connection->session++;
+        connection->owner = NULL;
+        connection->reading = NULL;
+        connection->owed = 0;
         connection->thread_id = mysql->thread_id;
         connection->tls = mysql_get_ssl_cipher(mysql) != NULL;
         if (nb_is_nonblocking(mysql)) {

@@ -98,24 +98,24 @@ find(stripe *where, uint64_t hashed, enum nb_kind kind, const void *address)
 
 /*
  * Finds a live handle and takes its turn, or that of its connection.
- * Returns NULL when there is none (*busy false) or its turn is taken (*busy
- * true).  Who has the turn may use the handle and its connection: neither can
- * be removed by anybody else.
+ * Returns NULL when there is none, or when its turn is taken: then *busy is the
+ * address of the connection, else NULL.  Who has the turn may use the handle
+ * and its connection: neither can be removed by anybody else.
  */
 nb_handle *
-nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn, bool *busy)
+nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn, const void **busy)
 {
     uint64_t hashed = hash(address);
     stripe *where = stripe_of(hashed);
     nb_handle *handle;
 
-    *busy = false;
+    *busy = NULL;
     nb_lock_acquire(&where->lock);
     handle = find(where, hashed, kind, address);
     if (handle != NULL) {
         *turn = handle->connection != NULL ? handle->connection : handle;
         if (atomic_exchange_explicit(&(*turn)->taken, 1, memory_order_acquire)) {
-            *busy = true;
+            *busy = (*turn)->address;
             handle = NULL;
         }
     }

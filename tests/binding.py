@@ -70,8 +70,17 @@ def clock(
     return Moment("TIME", 0, 0, days, hour, minute, second, microsecond, negative)
 
 
-def datetime(*parts: int) -> Moment:
-    """A MYSQL_TIME that is a date and a time: year to second or to microsecond."""
+def datetime(
+    year: int,
+    month: int,
+    day: int,
+    hour: int,
+    minute: int,
+    second: int,
+    microsecond: int = 0,
+) -> Moment:
+    """A MYSQL_TIME that is a date and a time."""
+    parts = (year, month, day, hour, minute, second, microsecond)
     return Moment("DATETIME", *parts)
 
 

@@ -50,22 +50,28 @@ class SilentServer:
 
 
 class StallingProxy:
-    """Passes bytes both ways until told to stall: then it reads no more."""
+    """Passes bytes both ways but while it is told to stall: then it reads nothing."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._stalled = False
+        self._obeyed = threading.Event()
         self.port: int = self._listener.getsockname()[1]
 
     def stall(self) -> None:
         """Stop passing bytes; connections stay open."""
-        self._wake.send(b"s")
-        while not self._stalled:
-            self._woken.setblocking(True)
-            threading.Event().wait(0.001)
+        self._tell(b"s")
+
+    def resume(self) -> None:
+        """Pass bytes again."""
+        self._tell(b"r")
+
+    def _tell(self, command: bytes) -> None:
+        self._obeyed.clear()
+        self._wake.send(command)
+        self._obeyed.wait()
 
     def _run(self) -> None:
         selector = selectors.DefaultSelector()
@@ -78,24 +84,30 @@ class StallingProxy:
                     ready = key.fileobj
                     assert isinstance(ready, socket.socket)
                     if ready is self._woken:
-                        if ready.recv(1) != b"s":
-                            return
-                        self._stalled = True
+                        command = ready.recv(1)
                         for peer in peers:
-                            selector.unregister(peer)
-                    elif ready is self._listener:
+                            if command == b"s":
+                                selector.unregister(peer)
+                            elif command == b"r":
+                                selector.register(peer, selectors.EVENT_READ)
+                        self._obeyed.set()
+                        if command == b"e":
+                            return
+                        break  # what else was ready may be stalled now
+                    if ready is self._listener:
                         client, _ = ready.accept()
                         server = socket.create_connection(self._target)
                         peers[client], peers[server] = server, client
                         selector.register(client, selectors.EVENT_READ)
                         selector.register(server, selectors.EVENT_READ)
-                    elif data := ready.recv(65536):
+                    elif data := _read(ready):
                         peers[ready].sendall(data)
                     else:
                         for side in (ready, peers[ready]):
                             selector.unregister(side)
                             side.close()
                         del peers[peers.pop(ready)]
+                        break  # the other side may be among what was ready
         finally:
             for peer in peers:
                 peer.close()
@@ -115,3 +127,10 @@ class StallingProxy:
         self._thread.join()
         for side in (self._listener, self._wake, self._woken):
             side.close()
+
+
+def _read(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65536)
+    except ConnectionError:
+        return b""

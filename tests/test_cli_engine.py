@@ -218,9 +218,10 @@ def test_fewer_connections_than_asked_for_do_the_work() -> None:
         Engine(of_server(server), 14) as engine,
     ):
         report = engine.run(["SELECT SLEEP(0.01)"] * 30)
-    assert report.connections == 10
+    # The server may not have seen yet that its starter's connection has ended.
+    assert report.connections in (9, 10)
     assert errors(report) == []
-    assert len(report.losses) == 4
+    assert len(report.losses) == 14 - report.connections
     assert "could not be made: Too many connections (1040" in str(report.losses[0])
 
 
@@ -290,6 +291,18 @@ def test_tls_is_used_when_it_is_said_and_only_then(
     with Engine(targets(mariadb_server)[way], 1) as engine:
         report = engine.run([cipher])
     assert report.rows == (way in ("prefer", "tls", "unix-tls"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("login", ["root", "native", "ed25519"])
+def test_every_user_logs_in(
+    mariadb_server: TemporaryServer, login: str, way: str
+) -> None:
+    account = mariadb_server.users[login]
+    target = targets(mariadb_server)[way]
+    target = replace(target, user=account.name, password=account.password)
+    with Engine(target, 1) as engine:
+        assert engine.run(["DO 1"]).failed == 0
 
 
 def test_a_wrong_certificate_authority_is_refused(

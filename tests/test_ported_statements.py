@@ -398,7 +398,7 @@ def test_warnings_are_counted(connector: Connect, transport: str) -> None:
 def test_preparing_keeps_the_servers_warnings(
     connector: Connect, transport: str
 ) -> None:
-    """ps_bugs.c, test_bug36004: unless the statement, as it uses a table, resets them."""
+    """ps_bugs.c, test_bug36004: unless the statement uses a table."""
     mysql = connector(transport)
     execute_all(mysql, "DROP TABLE IF EXISTS no_such_table")
     assert lib.mysql_warning_count(mysql) == 1

@@ -8,6 +8,7 @@ mariadb_stmt_execute_direct, which has no pair.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -50,7 +51,7 @@ class Arrays:
             if array.values and isinstance(array.values[0], bytes):
                 self.set_strings(bind, array)
             elif array.values:
-                bind.buffer = self.new("int32_t[]", array.values)
+                bind.buffer = self.new("int32_t[]", list(array.values))
             if array.indicators:
                 bind.u.indicator = self.new("char[]", bytes(array.indicators))
 
@@ -64,8 +65,7 @@ class Arrays:
         bind.buffer_type = lib.MYSQL_TYPE_STRING
         bind.buffer = self.new("char *[]", strings)
         lengths = [
-            TO_ITS_ZERO if array.zeros else ffi.sizeof(string) - 1
-            for string in strings
+            TO_ITS_ZERO if array.zeros else ffi.sizeof(string) - 1 for string in strings
         ]
         bind.length = self.new("unsigned long[]", lengths)
 
@@ -155,15 +155,20 @@ def test_rows_are_null_in_part(connector: Connect, transport: str) -> None:
     ]
 
 
-ROW = "struct { char name[20]; unsigned long length; int number; char how[2]; }"
+# char name[20]; unsigned long length; int number; char how[2]; as a C struct.
+ROW: Final = struct.Struct("@20sLi2s0L")
+LENGTH: Final = 24
+NUMBER: Final = LENGTH + ffi.sizeof("unsigned long")
+HOW: Final = NUMBER + ffi.sizeof("int")
 
 
 def test_arrays_are_inserted_row_by_row(connector: Connect, transport: str) -> None:
-    """bulk3, bulk4, test_conc243: STMT_ATTR_ROW_SIZE, and an indicator in each row."""
+    """bulk3, bulk4, test_conc243: STMT_ATTR_ROW_SIZE, with indicators in each row."""
     mysql = connector(transport)
     execute_all(
         mysql,
-        "CREATE TEMPORARY TABLE t1 (name VARCHAR(20) DEFAULT '?', number INT DEFAULT 3)",
+        "CREATE TEMPORARY TABLE t1"
+        " (name VARCHAR(20) DEFAULT '?', number INT DEFAULT 3)",
     )
     sent = [
         (b"Row 1", 5, 1, bytes([NONE, NONE])),
@@ -171,19 +176,18 @@ def test_arrays_are_inserted_row_by_row(connector: Connect, transport: str) -> N
         (b"Row 003", 7, 0, bytes([NONE, NULL])),
         (b"", 0, 4, bytes([DEFAULT, NONE])),
     ]
-    memory = ffi.new(f"{row_type()}[]", sent)
+    memory = ffi.new("char[]", b"".join(ROW.pack(*row) for row in sent))
     binds = ffi.new("MYSQL_BIND[]", 2)
     binds[0].buffer_type = lib.MYSQL_TYPE_STRING
-    binds[0].buffer = memory[0].name
-    binds[0].length = ffi.addressof(memory[0], "length")
-    binds[0].u.indicator = memory[0].how
+    binds[0].buffer = memory
+    binds[0].length = ffi.cast("unsigned long *", memory + LENGTH)
+    binds[0].u.indicator = memory + HOW
     binds[1].buffer_type = lib.MYSQL_TYPE_LONG
-    binds[1].buffer = ffi.addressof(memory[0], "number")
-    binds[1].u.indicator = memory[0].how + 1
+    binds[1].buffer = memory + NUMBER
+    binds[1].u.indicator = memory + HOW + 1
     with Statement(mysql, "INSERT INTO t1 VALUES (?, ?)") as statement:
-        size = ffi.sizeof(memory) // len(sent)
         statement.ok(statement.set_attribute("ARRAY_SIZE", "unsigned int", len(sent)))
-        statement.ok(statement.set_attribute("ROW_SIZE", "size_t", size))
+        statement.ok(statement.set_attribute("ROW_SIZE", "size_t", ROW.size))
         statement.ok(lib.mysql_stmt_bind_param(statement.handle, binds))
         statement.ok(statement.execute())
     assert rows(mysql, "SELECT * FROM t1") == [
@@ -192,3 +196,97 @@ def test_arrays_are_inserted_row_by_row(connector: Connect, transport: str) -> N
         (b"Row 003", None),
         (b"?", b"4"),
     ]
+
+
+def test_rows_are_left_out(connector: Connect, transport: str) -> None:
+    """bulk_skip_row: IGNORE_ROW for any parameter of the row."""
+    mysql = connector(transport)
+    execute_all(mysql, "CREATE TEMPORARY TABLE t1 (a INT, b VARCHAR(30))")
+    numbers = Array([1, 2, 3], [NONE, IGNORE_ROW, NONE])
+    names = Array([b"Widenius", b"Axmark", b"N.N."], [IGNORE_ROW, NONE, NONE])
+    with Statement(mysql, "INSERT INTO t1 VALUES (?, ?)") as statement:
+        statement.ok(execute(statement, 3, numbers, names))
+        assert statement.affected_rows == 1
+    assert rows(mysql, "SELECT * FROM t1") == [(b"3", b"N.N.")]
+
+
+def test_strings_are_converted_to_the_columns_character_set(
+    connector: Connect, transport: str
+) -> None:
+    """test_char_conv1, test_char_conv2: in an array of one, and without one."""
+    mysql = connector(transport)
+    execute_all(
+        mysql,
+        "SET NAMES utf8mb4",
+        "CREATE TEMPORARY TABLE t1 (a VARCHAR(20)) CHARSET latin1",
+    )
+    word = "ÂÃÄ".encode()
+    with Statement(mysql, "INSERT INTO t1 VALUES (?)") as statement:
+        statement.run(Bind("STRING", word))
+        statement.ok(execute(statement, 1, Array([word], zeros=True)))
+    assert rows(mysql, "SELECT a, HEX(a) FROM t1") == [(word, b"C2C3C4")] * 2
+
+
+def test_without_parameters_there_is_no_array(
+    connector: Connect, transport: str
+) -> None:
+    """bulk7: executing fails before anything is sent."""
+    mysql = connector(transport)
+    execute_all(mysql, "CREATE TEMPORARY TABLE t1 (a INT)", "INSERT INTO t1 VALUES (1)")
+    with Statement(mysql, "UPDATE t1 SET a = a + 1") as statement:
+        statement.ok(statement.set_attribute("ARRAY_SIZE", "unsigned int", 5))
+        assert statement.execute() != 0
+        assert statement.errno == lib.CR_BULK_WITHOUT_PARAMETERS
+    assert rows(mysql, "SELECT a FROM t1") == [(b"1",)]
+
+
+def test_a_failing_row_leaves_none(connector: Connect, transport: str) -> None:
+    """What bulk1 leaves out: an array is one statement, and can be sent again."""
+    mysql = connector(transport)
+    execute_all(mysql, "CREATE TEMPORARY TABLE t1 (a INT PRIMARY KEY) ENGINE = InnoDB")
+    with Statement(mysql, "INSERT INTO t1 VALUES (?)") as statement:
+        assert execute(statement, 4, Array([1, 2, 2, 3])) != 0
+        assert statement.errno == lib.ER_DUP_ENTRY
+        assert statement.affected_rows == -1
+        assert rows(mysql, "SELECT a FROM t1") == []
+        statement.ok(execute(statement, 3, Array([1, 2, 3])))
+        assert statement.affected_rows == 3
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_inserted_rows_are_returned(
+    connector: Connect, transport: str, store: bool
+) -> None:
+    """ps_bugs.c, test_returning, which is skipped there: of one row and an array."""
+    mysql = connector(transport)
+    execute_all(
+        mysql,
+        "CREATE TEMPORARY TABLE t1"
+        " (a INT NOT NULL AUTO_INCREMENT PRIMARY KEY, b VARCHAR(9) DEFAULT 'none')",
+    )
+    columns = (Bind("LONG"), Bind("STRING"))
+    sql = "INSERT INTO t1 (b) VALUES (?) RETURNING a, b"
+    with Statement(mysql, sql) as statement:
+        statement.run(Bind("STRING", b"one"))
+        assert statement.rows(*columns) == [(1, b"one")]
+        words = Array([b"two", b"", b"four"], [NONE, DEFAULT, NONE])
+        statement.ok(execute(statement, 3, words))
+        if store:
+            statement.ok(statement.store_result())
+        found = statement.rows(*columns)
+        assert found == [(2, b"two"), (3, b"none"), (4, b"four")]
+        assert statement.num_rows == 3
+
+
+def test_a_failing_insert_returns_no_rows(connector: Connect, transport: str) -> None:
+    """ps_bugs.c, test_returning: the error comes with the execution or the rows."""
+    mysql = connector(transport)
+    execute_all(
+        mysql,
+        "CREATE TEMPORARY TABLE t1 (a INT AUTO_INCREMENT PRIMARY KEY, b JSON)",
+    )
+    sql = "INSERT INTO t1 (b) VALUES ('[incorrect json]') RETURNING a"
+    with Statement(mysql, sql) as statement:
+        assert statement.execute() or statement.fetch() not in (0, lib.MYSQL_NO_DATA)
+        assert lib.mysql_errno(mysql) == lib.ER_CONSTRAINT_FAILED
+    assert rows(mysql, "SELECT a FROM t1") == []

@@ -108,7 +108,7 @@ def test_parameters_may_be_strings(mysql: CData) -> None:
 
 @pytest.mark.parametrize("fetched", ["nothing", "a row", "a result"])
 def test_resetting_drops_all_results(mysql: CData, fetched: str) -> None:
-    """test_sp_reset, test_sp_reset1: the connection is free again, and so is the call."""
+    """test_sp_reset, test_sp_reset1: and the connection is free again."""
     create(
         mysql,
         "OUT p_out VARCHAR(19)",
@@ -192,7 +192,7 @@ def test_a_call_that_fails_after_a_result(mysql: CData) -> None:
 
 
 def test_results_of_a_loop(mysql: CData) -> None:
-    """ps_bugs.c, test_conc424: STMT_ATTR_UPDATE_MAX_LENGTH is set, nothing is stored."""
+    """ps_bugs.c, test_conc424: with STMT_ATTR_UPDATE_MAX_LENGTH, but unstored."""
     execute_all(
         mysql,
         "CREATE TEMPORARY TABLE t1 (a INT, b INT)",

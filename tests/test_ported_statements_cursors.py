@@ -114,7 +114,7 @@ def test_many_cursors_are_open_at_once(connector: Connect, transport: str) -> No
 def test_a_cursor_ends_when_its_statement_goes_on(
     connector: Connect, transport: str
 ) -> None:
-    """cursor.c, test_bug9478: by execution or reset; after the latter there is no row."""
+    """cursor.c, test_bug9478: by execution or reset; after the latter without rows."""
     column = Bind("LONG")
     with cursor(connector(transport), NINE) as statement:
         for _ in range(5):
@@ -181,7 +181,8 @@ def test_two_cursors_of_different_columns(connector: Connect, transport: str) ->
     mysql = connector(transport)
     execute_all(
         mysql,
-        "CREATE TEMPORARY TABLE t1 (id INT, name VARCHAR(20), salary DOUBLE, bonus FLOAT)",
+        "CREATE TEMPORARY TABLE t1"
+        " (id INT, name VARCHAR(20), salary DOUBLE, bonus FLOAT)",
         "INSERT INTO t1 VALUES (10, 'CHRISTINE', 52750, 1000),"
         " (20, 'MICHAEL', 41250, 800), (30, 'SALLY', 38250.5, 800)",
     )

@@ -1,19 +1,21 @@
 """Connector/C's own tests of statements, written anew: values sent in pieces.
 
-mysql_stmt_send_long_data, and values that are larger than a packet. Origins as in
-test_ported_statements.py.
+mysql_stmt_send_long_data, values that are larger than a packet, and the file of a LOAD
+DATA LOCAL. Origins as in test_ported_statements.py.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from binding import Bind, Statement, execute_all
 from capi_support import Connect, connect, rows
 
-from mariadb_nb.capi import closing, lib
+from mariadb_nb.capi import closing, ffi, lib
 from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def mysql(connector: Connect, transport: str) -> CData:
 
 
 def test_a_value_is_sent_in_pieces(mysql: CData) -> None:
-    """ps.c: test_long_data, test_long_data_str: two parameters at once, next to a number.
+    """ps.c: test_long_data, test_long_data_str: two parameters, next to a number.
 
     Their buffers are not looked at.
     """
@@ -63,7 +65,7 @@ def test_bytes_are_sent_in_pieces(mysql: CData, kind: str) -> None:
 
 
 def test_long_data_is_for_one_execution(mysql: CData) -> None:
-    """ps_bugs.c, test_bug1664: empty or not; after it, the bound buffer counts again."""
+    """ps_bugs.c, test_bug1664: empty or not; after it, the buffer counts again."""
     number, string = Bind("LONG", 1), Bind("STRING", b"Simple string")
     steps: list[tuple[bytes | None, bytes]] = [
         (b"", b""),
@@ -95,7 +97,7 @@ def test_resetting_forgets_long_data(mysql: CData) -> None:
 
 
 def test_long_data_for_no_parameter_is_refused(mysql: CData) -> None:
-    """ps_bugs.c, test_bug1664, of what it leaves out: a wrong number, and no statement."""
+    """What ps_bugs.c, test_bug1664 leaves out: a wrong number, and no statement."""
     with Statement(mysql) as statement:
         assert statement.send_long_data(0, b"data") != 0
         assert statement.errno == lib.CR_NO_PREPARE_STMT
@@ -135,3 +137,26 @@ def test_a_huge_value_goes_there_and_back(
         statement.run()
         column = Bind("LONG_BLOB", capacity=len(value))
         assert statement.rows(column) == [(value,)]
+
+
+def test_a_file_is_loaded_by_a_statement(
+    connector: Connect, transport: str, tmp_path: Path
+) -> None:
+    """ps_bugs.c, test_conc525: again and again; without the file it is an error."""
+    mysql = connector(transport)
+    on = ffi.new("unsigned int *", 1)
+    assert lib.mysql_options(mysql, lib.MYSQL_OPT_LOCAL_INFILE, on) == 0
+    execute_all(mysql, "CREATE TEMPORARY TABLE t1 (a INT)")
+    file = tmp_path / "rows.csv"
+    sql = f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE t1"
+    with Statement(mysql, sql) as statement:
+        assert statement.execute() != 0
+        assert statement.errno == errno.ENOENT
+        file.write_text("1\n2\n")
+        for _ in range(2):
+            statement.ok(statement.execute())
+            assert statement.affected_rows == 2
+        file.write_text("".join(f"{number}\n" for number in range(100_000)))
+        statement.ok(statement.execute())
+        assert statement.affected_rows == 100_000
+    assert rows(mysql, "SELECT COUNT(*), MAX(a) FROM t1") == [(b"100004", b"99999")]

@@ -77,7 +77,7 @@ def test_the_time_of_a_date_is_not_sent(connector: Connect, transport: str) -> N
 
 
 def test_microseconds_go_there_and_back(connector: Connect, transport: str) -> None:
-    """ps_bugs.c, test_bug4026: of a time, a negative one too, and of a date and time."""
+    """ps_bugs.c, test_bug4026: of times, a negative one too, and of dates with time."""
     sent = (
         clock(23, 59, 59, 123456),
         clock(3, 59, 59, 999999, negative=True),

@@ -7,7 +7,7 @@ test_ported_statements.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from binding import Bind, Statement, execute_all
@@ -24,7 +24,8 @@ NUMBERS = "SELECT seq FROM seq_1_to_5"
 
 
 def text(field_member: CData) -> str:
-    return ffi.string(field_member).decode()
+    decoded: str = ffi.string(field_member).decode()
+    return decoded
 
 
 def stored(mysql: CData, sql: str) -> CData:
@@ -37,7 +38,7 @@ def stored(mysql: CData, sql: str) -> CData:
         mysql,
     )
     assert result != ffi.NULL, error(mysql)
-    return result
+    return cast("CData", result)
 
 
 # Rows
@@ -106,7 +107,7 @@ def test_unstored_rows_are_counted_as_they_come(
 def test_results_are_stored_again_and_again(
     connector: Connect, transport: str, rows: int, free: bool
 ) -> None:
-    """ps_bugs.c: test_conc154, test_bug6046; ps.c, test_conc60: freed between or not."""
+    """ps_bugs.c: test_conc154, test_bug6046; ps.c, test_conc60: freed or not."""
     sql = "SELECT seq FROM seq_1_to_1000 LIMIT ?"
     with Statement(connector(transport), sql) as statement:
         for _ in range(3):
@@ -199,7 +200,10 @@ def test_a_thousand_columns(connector: Connect, transport: str) -> None:
 def test_columns_are_described_before_the_execution(
     connector: Connect, transport: str
 ) -> None:
-    """ps.c: test_prepare_field_result, test_prepare_resultset; ps_bugs.c, test_conc_5."""
+    """ps.c: test_prepare_field_result, test_prepare_resultset; ps_bugs.c: test_conc_5.
+
+    Names, tables, types and lengths.
+    """
     mysql = connector(transport)
     execute_all(
         mysql,

@@ -29,7 +29,7 @@ THREE_ROWS = "SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3"
 
 
 def test_statements_take_turns(connector: Connect, transport: str) -> None:
-    """ps.c: test_multi, test_multi_stmt, test_insert_select: four open, used in turn."""
+    """ps.c: test_multi, test_multi_stmt, test_insert_select: four open at a time."""
     mysql = connector(transport)
     execute_all(
         mysql,
@@ -83,8 +83,8 @@ def test_statements_are_made_and_closed_many_times(
             statement.run(Bind("LONG", index))
     with Statement(mysql, "SELECT COUNT(*), MAX(id) FROM t1") as statement:
         assert statement.run().rows(Bind("LONG"), Bind("LONG")) == [(300, 299)]
-        open_now = rows(mysql, "SHOW SESSION STATUS LIKE 'Com_stmt_close'")
-        assert open_now == [(b"Com_stmt_close", b"300")]
+        closed = rows(mysql, "SHOW SESSION STATUS LIKE 'Com_stmt_close'")
+        assert closed == [(b"Com_stmt_close", b"300")]
 
 
 def test_queries_run_between_the_executions_of_a_statement(
@@ -164,7 +164,7 @@ def test_unread_rows_keep_another_statement_from_being_reset(
 def test_a_statement_that_was_not_executed_has_no_result_to_free(
     connector: Connect, transport: str
 ) -> None:
-    """ps_bugs.c, test_conc667: Connector/C 3.4 has an error for it, 3.3 says nothing."""
+    """ps_bugs.c, test_conc667: Connector/C 3.4 has an error for it, 3.3 has not."""
     with Statement(connector(transport), "SELECT 2") as statement:
         freed = statement.free_result()
         if "CR_STMT_NO_RESULT" in missing:
@@ -177,7 +177,7 @@ def test_a_statement_that_was_not_executed_has_no_result_to_free(
 def test_unread_rows_keep_another_statement_from_being_closed(
     connector: Connect, transport: str
 ) -> None:
-    """ps_bugs.c, test_conc683: the handle stays and can be closed when they are gone."""
+    """ps_bugs.c, test_conc683: the handle stays, and can be closed after them."""
     mysql = connector(transport)
     other = Statement(mysql, "SELECT ? + 1")
     with Statement(mysql, THREE_ROWS) as owner:

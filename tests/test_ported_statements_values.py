@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 from binding import Bind, Statement, Value, execute_all
@@ -138,7 +138,7 @@ def test_lengths_are_told_for_numbers_too(connector: Connect, transport: str) ->
         statement.ok(statement.bind_param(*binds))
         for row in sent:
             for bind, value in zip(binds, row, strict=True):
-                bind.value = value
+                bind.value = cast("Value", value)
             statement.ok(statement.execute())
     with Statement(mysql, "SELECT * FROM t1") as statement:
         assert statement.run().rows(*binds) == sent
@@ -279,7 +279,7 @@ def test_a_string_is_cut_at_the_end_of_its_buffer(
 def test_a_string_ends_with_a_zero_where_there_is_room(
     connector: Connect, transport: str
 ) -> None:
-    """ps_bugs.c: test_conc155, test_mdev_21920: behind its end, also of an empty one."""
+    """ps_bugs.c: test_conc155, test_mdev_21920: an empty one too."""
     column, empty = Bind("STRING", capacity=10), Bind("STRING", capacity=3)
     with Statement(connector(transport), "SELECT 'zero', ''") as statement:
         assert statement.run().rows(column, empty) == [(b"zero", b"")]
@@ -315,7 +315,7 @@ def test_a_bit_is_a_byte(connector: Connect, transport: str, bind: str) -> None:
 def test_null_is_told_by_indicator_or_by_type(
     connector: Connect, transport: str
 ) -> None:
-    """ps.c, test_null; ps_bugs.c: test_bug1644, test_ps_null_param: more than 3 of them."""
+    """ps.c, test_null; ps_bugs.c: test_bug1644, test_ps_null_param: 4 at a time."""
     mysql = connector(transport)
     execute_all(mysql, "CREATE TEMPORARY TABLE t1 (a INT, b INT, c INT, d INT)")
     with Statement(mysql, "INSERT INTO t1 VALUES (?, ?, ?, ?)") as statement:
@@ -334,7 +334,7 @@ def test_null_is_told_by_indicator_or_by_type(
 
 
 def test_decimals_are_strings(connector: Connect, transport: str) -> None:
-    """ps_bugs.c, test_decimal_bug: rounded to the column's scale, compared as numbers."""
+    """ps_bugs.c, test_decimal_bug: with the column's scale, compared as numbers."""
     mysql = connector(transport)
     execute_all(
         mysql,

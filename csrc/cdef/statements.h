@@ -102,7 +102,7 @@ int mysql_stmt_execute(MYSQL_STMT *stmt);
  * returns: 0, or non-zero on error
  * keeps: nothing after it returns
  * manual: mariadb_stmt_execute_direct
- * guard: block
+ * guard: own
  */
 int mariadb_stmt_execute_direct(MYSQL_STMT *stmt, const char *stmt_str, size_t length);
 
@@ -205,7 +205,7 @@ my_bool mysql_stmt_bind_param(MYSQL_STMT *stmt, MYSQL_BIND *bind);
  *   columns are bound anew or the statement is closed; the MYSQL_BINDs
  *   themselves are copied
  * manual: mysql_stmt_bind_result
- * guard: change
+ * guard: own
  */
 my_bool mysql_stmt_bind_result(MYSQL_STMT *stmt, MYSQL_BIND *bind);
 

@@ -21,24 +21,29 @@ KINDS = {
 
 #: What some functions do beside what their kind says: see guard.h.
 EFFECTS = {
-    "mysql_real_connect": "NB_CONNECTS | NB_RESETS | NB_SECRET",
-    "mysql_change_user": "NB_RESETS | NB_SECRET",
-    "mysql_query": "NB_QUERIES",
-    "mysql_real_query": "NB_QUERIES",
-    "mysql_reset_connection": "NB_RESETS",
-    "mariadb_reconnect": "NB_RESETS",
+    "mysql_real_connect": "NB_CONNECTS | NB_SECRET",
+    "mysql_change_user": "NB_CONNECTED | NB_SECRET",
+    "mariadb_reconnect": "NB_CONNECTS",
+    "mysql_get_server_name": "NB_CONNECTED",
+    "mariadb_connection": "NB_CONNECTED",
+    "mysql_send_query": "NB_SENDS",
+    "mysql_read_query_result": "NB_REPLIES",
+    "mysql_store_result": "NB_DELIVERS",
+    "mysql_use_result": "NB_DELIVERS",
+    "mysql_next_result": "NB_DELIVERS",
+    "mysql_net_read_packet": "NB_DELIVERS",
     "mysql_free_result": "NB_FREES",
     "mysql_stmt_close": "NB_FREES",
-    "mysql_stmt_fetch": "NB_READS",
-    "mysql_stmt_next_result": "NB_READS",
+    "mysql_stmt_prepare": "NB_PREPARES",
+    "mysql_stmt_execute": "NB_EXECUTES",
+    "mysql_stmt_fetch": "NB_FETCHES",
+    "mysql_stmt_store_result": "NB_STORES",
+    "mysql_stmt_next_result": "NB_NEXT",
+    "mysql_stmt_send_long_data": "NB_KEEPS",
+    "mysql_stmt_data_seek": "NB_SEEKS",
+    "mysql_stmt_row_seek": "NB_SEEKS",
+    "mysql_stmt_fetch_column": "NB_ROW",
 }
-
-#: Crash on a handle that was never connected.
-NEED_A_CONNECTION = (
-    "mysql_change_user",
-    "mysql_get_server_name",
-    "mariadb_connection",
-)
 
 #: Conditions that the library does not check, and what they mean.
 REFUSE_IF = {
@@ -46,6 +51,29 @@ REFUSE_IF = {
         "strlen(table) + (wild ? strlen(wild) : 0) > 126",
         "table and wild are longer than 126 bytes together",
     ),
+}
+
+#: The same, of the handle: looked at when it is known to be one.
+REFUSE_HANDLE_IF = {
+    "mysql_change_user": (
+        (
+            "mysql->net.pvio == NULL",
+            "CR_SERVER_GONE_ERROR",
+            "the handle is not connected",
+        ),
+        (
+            "mysql->options.charset_name != NULL && "
+            "mariadb_get_charset_by_name(mysql->options.charset_name) == NULL",
+            "CR_CANT_READ_CHARSET",
+            "MYSQL_SET_CHARSET_NAME is not a character set",
+        ),
+    ),
+}
+
+#: What is done after a call that went well; ``%s`` is its result.
+AFTERWARDS = {
+    "mysql_send_query": "if (%s == 0) { nb_owe(&call, 1); }",
+    "mysql_read_query_result": "nb_owe(&call, -1); (void)%s;",
 }
 
 #: A length of 0 or -1 means that the text ends at its NUL.
@@ -128,8 +156,6 @@ def _wrapper(function: Function, base: Function, paired: bool) -> str:
     ):
         return ""
     effects = EFFECTS.get(base.name, "0")
-    if base.name in NEED_A_CONNECTION and kind != "cont":
-        effects += " | NB_CONNECTED"
     operation = f"&operation_{base.name}" if kind else "NULL"
     lines = [
         f"static const nb_function function_{function.name} = {{",
@@ -181,6 +207,10 @@ def _body(
         return
     entered = f"nb_enter(&call, &function_{function.name}, {address})"
     yield f"if ({entered} < 0) {{ {refused} }}"
+    if kind != "cont":
+        for condition, code, why in REFUSE_HANDLE_IF.get(base.name, ()):
+            refuse = f'nb_refuse(&function_{function.name}, {address}, {code}, "{why}")'
+            yield f"if ({condition}) {{ {refuse}; nb_leave(&call, 0); {refused} }}"
     if kind == "start":
         yield from _keep(function, base, refused)
     yield from _called(function, base, kind, call, delivers)
@@ -218,6 +248,9 @@ def _called(
         yield f"answer = {call};"
         if register:
             yield f"answer = {register}(&call, answer);"
+    if afterwards := AFTERWARDS.get(base.name):
+        done = afterwards % ("*ret" if kind else "answer")
+        yield f"if (events == 0) {{ {done} }}" if kind else done
     events = "events" if kind else "0"
     if frees:
         over = "events == 0" if kind else "true"

@@ -294,8 +294,8 @@ class Engine:
             yield from _drive(mysql, status, cont, box, mysql, deadline)
             joined = bool(box[0])
         error = None if joined else _error(mysql)
-        is_safe = self._target.tls not in ("require", "verify-full")
-        if joined and not is_safe and not lib.mysql_get_ssl_cipher(mysql):
+        must_encrypt = self._target.tls in ("require", "verify-full")
+        if joined and must_encrypt and not lib.mysql_get_ssl_cipher(mysql):
             error = QueryError(2026, "HY000", "the server does not offer TLS")
         if error is not None:
             connection.close()

@@ -1,0 +1,302 @@
+/*
+ * guard_replies.c - whose reply is being read, and who may read on in it.
+ *
+ * A connection delivers one reply at a time.  The library checks in some calls
+ * and in some releases that nobody reads in another's; the other calls eat
+ * those rows, give them to the wrong one, crash at the next fetch or wait for
+ * ever.  So this knows for each connection who owns the reply that is under
+ * way, and for each statement what of it may still be used.
+ */
+
+#include "guard.h"
+
+#include <errmsg.h>
+
+static MYSQL *
+mysql_of(const nb_handle *connection)
+{
+    return (MYSQL *)connection->address;
+}
+
+/* Whether a reply has been asked for and not been read to its end. */
+static bool
+is_under_way(const nb_handle *connection)
+{
+    const MYSQL *mysql = mysql_of(connection);
+
+    return mysql->net.pvio != NULL &&
+           (mysql->status != MYSQL_STATUS_READY ||
+            mysql->server_status & SERVER_MORE_RESULTS_EXIST || connection->owed != 0);
+}
+
+int
+nb_check_connection(nb_call *call)
+{
+    const nb_function *function = call->function;
+    const nb_handle *turn = call->turn;
+    bool under_way = is_under_way(turn);
+
+    if (function->effects & NB_DELIVERS) {
+        if (turn->owner != NULL && under_way) {
+            return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                                "the reply that is being read is a prepared statement's");
+        }
+        return 0;
+    }
+    if (function->effects & NB_REPLIES) {
+        const MYSQL *mysql = mysql_of(turn);
+        if (mysql->net.pvio == NULL) {
+            return 0; /* the library says so */
+        }
+        if (turn->owed == 0) {
+            return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                                "there is no reply to read; mysql_send_query() first");
+        }
+        under_way =
+            mysql->status != MYSQL_STATUS_READY || mysql->server_status & SERVER_MORE_RESULTS_EXIST;
+    }
+    if (under_way && function->rule >= NB_BLOCK &&
+        !(function->effects & (NB_SENDS | NB_CONNECTS))) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "the last reply has not been read: fetch and free its rows, and call "
+                            "mysql_next_result() or mysql_read_query_result() for what follows");
+    }
+    return 0;
+}
+
+/* ---- Statements ------------------------------------------------------------ */
+
+/* Whether a statement has rows of its own to fetch from the connection. */
+static bool
+expects_rows(const MYSQL_STMT *stmt)
+{
+    return stmt->state >= MYSQL_STMT_WAITING_USE_OR_STORE && stmt->state < MYSQL_STMT_FETCH_DONE;
+}
+
+/*
+ * After a new connect the server knows nothing of the statement, and its
+ * number may be another one's.  It is as if it had never been prepared.
+ */
+static int
+void_statement(nb_call *call, MYSQL_STMT *stmt)
+{
+    nb_handle *handle = call->handle;
+
+    stmt->state = MYSQL_STMT_INITTED;
+    stmt->stmt_id = 0;
+    handle->session = call->turn->session;
+    handle->stored = handle->row = false;
+    if (call->function->effects & (NB_FREES | NB_PREPARES)) {
+        return 0;
+    }
+    return nb_refuse_on(call, CR_STMT_CLOSED,
+                        "its connection was connected anew; prepare it again");
+}
+
+static int
+check_fetch(nb_call *call, MYSQL_STMT *stmt, bool of_another)
+{
+    nb_handle *handle = call->handle;
+
+    if (stmt->bind_result_done &&
+        (handle->bound != stmt->bind || handle->bound_columns != stmt->field_count ||
+         handle->bound_epoch != handle->epoch)) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "it has other columns since they were bound; mysql_stmt_bind_result() "
+                            "them again");
+    }
+    if (of_another && (handle->stored || !expects_rows(stmt))) {
+        /* Nothing is read; but at the end of the rows the library says "ready". */
+        call->restore = (int)mysql_of(call->turn)->status;
+        return 0;
+    }
+    if (of_another) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "rows of another statement or result are on their way");
+    }
+    return 0;
+}
+
+int
+nb_check_statement(nb_call *call)
+{
+    const nb_function *function = call->function;
+    nb_handle *handle = call->handle;
+    MYSQL_STMT *stmt = (MYSQL_STMT *)handle->address;
+    bool of_another;
+
+    if (function->rule == NB_LOOK) {
+        return 0;
+    }
+    if (stmt->mysql == NULL) {
+        if (function->effects & NB_FREES) {
+            return 0;
+        }
+        return nb_refuse_on(call, CR_STMT_CLOSED,
+                            "its connection was closed or reset; mysql_stmt_close() it and "
+                            "prepare it again");
+    }
+    if (handle->session != call->turn->session && stmt->state > MYSQL_STMT_INITTED &&
+        void_statement(call, stmt) < 0) {
+        return -1;
+    }
+    if (function->effects & NB_SEEKS && !handle->stored) {
+        return nb_refuse_on(call, CR_NO_DATA, "its rows are not stored; mysql_stmt_store_result()");
+    }
+    if (function->effects & NB_ROW && !handle->row) {
+        return nb_refuse_on(call, CR_NO_DATA, "no row has been fetched");
+    }
+    if (function->rule < NB_BLOCK) {
+        return 0;
+    }
+    handle->in_sync = !is_under_way(call->turn);
+    of_another = !handle->in_sync && call->turn->owner != handle;
+    if (function->effects & NB_FETCHES) {
+        return check_fetch(call, stmt, of_another);
+    }
+    if (of_another) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "rows of another statement or result are on their way; fetch or free "
+                            "those first");
+    }
+    return 0;
+}
+
+/* Remembers where the columns of a statement were bound. */
+void
+nb_bound(nb_call *call)
+{
+    nb_handle *handle = call->handle;
+    const MYSQL_STMT *stmt = (MYSQL_STMT *)handle->address;
+
+    handle->bound = stmt->bind;
+    handle->bound_columns = stmt->field_count;
+    handle->bound_epoch = handle->epoch;
+    handle->row = false; /* its place in the packet is forgotten */
+}
+
+/* The errors after which the library does not know what it is reading. */
+static bool
+lost_its_place(unsigned int code)
+{
+    return code == CR_COMMANDS_OUT_OF_SYNC || code == CR_MALFORMED_PACKET ||
+           code == CR_UNKNOWN_ERROR;
+}
+
+/*
+ * The library has lost its place in the reply to a statement, although it was
+ * in sync before: it does with a cursor on a statement that can have none.
+ * What comes now would be taken for something else, so nothing may come.
+ */
+static void
+cut_off(nb_handle *connection, MYSQL_STMT *stmt)
+{
+    MYSQL *mysql = mysql_of(connection);
+
+    nb_socket_shutdown(mysql_get_socket(mysql));
+    /* Else the next call would look for the rest of the reply. */
+    mysql->status = MYSQL_STATUS_READY;
+    mysql->server_status &= ~(unsigned int)SERVER_MORE_RESULTS_EXIST;
+    stmt->state = MYSQL_STMT_PREPARED;
+}
+
+static void
+settle_statement(nb_call *call)
+{
+    int effects = call->function->effects;
+    nb_handle *handle = call->handle;
+    MYSQL_STMT *stmt = (MYSQL_STMT *)handle->address;
+
+    if (effects & NB_EXECUTES && handle->in_sync && lost_its_place(stmt->last_errno)) {
+        cut_off(call->turn, stmt);
+    }
+    if (effects & (NB_PREPARES | NB_NEXT)) {
+        handle->epoch++;
+        handle->session = call->turn->session;
+    }
+    if (effects & NB_FETCHES) {
+        handle->row = stmt->state == MYSQL_STMT_USER_FETCHING;
+    }
+    else if (!(effects & NB_KEEPS)) {
+        handle->row = false;
+        handle->stored = effects & NB_STORES && stmt->state == MYSQL_STMT_USE_OR_STORE_CALLED;
+    }
+}
+
+/* ---- Results ----------------------------------------------------------------- */
+
+/* Whether the fields that a statement's metadata borrows are still those. */
+static int
+check_metadata(nb_call *call, const MYSQL_RES *result)
+{
+    const nb_handle *statement = call->handle->statement;
+    nb_handle *turn;
+    const void *busy;
+    nb_handle *found = nb_table_take(NB_STATEMENT, statement->address, &turn, &busy);
+    bool usable = false;
+
+    if (found != NULL) {
+        const MYSQL_STMT *stmt = (MYSQL_STMT *)found->address;
+        usable = found == statement && found->epoch == call->handle->epoch &&
+                 stmt->fields == result->fields && stmt->field_count == result->field_count;
+        atomic_store_explicit(&turn->taken, 0, memory_order_release);
+    }
+    if (!usable) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            busy != NULL ? "another thread is using its statement"
+                                         : "its statement was closed or has other columns now");
+    }
+    return 0;
+}
+
+/* Whether a result may be used: its rows, or the fields of its statement. */
+int
+nb_check_result(nb_call *call)
+{
+    nb_handle *handle = call->handle;
+    MYSQL_RES *result = (MYSQL_RES *)handle->address;
+    bool frees = call->function->effects & NB_FREES;
+
+    if (handle->connection != NULL && (call->turn->closed || call->turn->reading != result)) {
+        if (result->handle != NULL) {
+            /* Its rows are gone; what comes on the connection is another's. */
+            result->handle = NULL;
+            handle->stale = true;
+        }
+        if (handle->stale && !frees && call->function->rule >= NB_BLOCK) {
+            return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                                "the rest of its rows is gone: its connection was closed or "
+                                "connected anew");
+        }
+    }
+    return handle->statement != NULL && !frees ? check_metadata(call, result) : 0;
+}
+
+/* ---- After a call ------------------------------------------------------------ */
+
+/* Counts replies that are left to read (1) or have been read (-1). */
+void
+nb_owe(nb_call *call, int replies)
+{
+    if (replies > 0 || call->turn->owed > 0) {
+        call->turn->owed += (unsigned int)replies;
+    }
+}
+
+/* A call on the connection or a statement is over: whose is the reply now? */
+void
+nb_settle_replies(nb_call *call)
+{
+    nb_handle *turn = call->turn;
+    bool of_statement = call->handle != NULL && call->handle->kind == NB_STATEMENT;
+
+    if (of_statement) {
+        settle_statement(call);
+    }
+    if (call->restore >= 0) {
+        mysql_of(turn)->status = (enum mysql_status)call->restore;
+    }
+    else if (of_statement || !is_under_way(turn)) {
+        turn->owner = of_statement && is_under_way(turn) ? call->handle : NULL;
+    }
+}
