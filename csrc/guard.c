@@ -235,6 +235,7 @@ nb_enter(nb_call *call, const nb_function *function, const void *address)
 
     call->function = function;
     call->restore = -1;
+    call->replies = 0;
     if (address == NULL) {
         return nb_refuse(function, address, CR_INVALID_PARAMETER, "the handle is NULL");
     }
@@ -280,10 +281,10 @@ nb_leave(nb_call *call, int events)
                 nb_drop_kept(turn, function->effects & NB_SECRET);
             }
         }
-        if (!events) {
+        nb_socket_settle(turn, events && function->effects & NB_CONNECTS);
+        if (!events) { /* after the socket: the call may have connected anew */
             nb_settle_replies(call);
         }
-        nb_socket_settle(turn, events && function->effects & NB_CONNECTS);
     }
     atomic_store_explicit(&turn->taken, 0, memory_order_release);
 }

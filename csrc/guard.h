@@ -91,6 +91,7 @@ typedef struct nb_call {
     nb_handle *handle; /* what the function was called with */
     nb_handle *turn;   /* whose turn is taken: its connection, or itself */
     int restore;       /* the status that the connection gets back, or -1 */
+    int replies;       /* how many more are owed after it */
 } nb_call;
 
 /* guard.c: calls */

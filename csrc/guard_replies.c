@@ -278,9 +278,7 @@ nb_check_result(nb_call *call)
 void
 nb_owe(nb_call *call, int replies)
 {
-    if (replies > 0 || call->turn->owed > 0) {
-        call->turn->owed += (unsigned int)replies;
-    }
+    call->replies = replies;
 }
 
 /* A call on the connection or a statement is over: whose is the reply now? */
@@ -290,6 +288,9 @@ nb_settle_replies(nb_call *call)
     nb_handle *turn = call->turn;
     bool of_statement = call->handle != NULL && call->handle->kind == NB_STATEMENT;
 
+    if (call->replies > 0 || turn->owed > 0) {
+        turn->owed += (unsigned int)call->replies;
+    }
     if (of_statement) {
         settle_statement(call);
     }
