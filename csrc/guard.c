@@ -179,6 +179,12 @@ check(nb_call *call)
         return nb_refuse_on(call, CR_SERVER_GONE_ERROR,
                             "the connection belongs to the parent process");
     }
+    if (turn->broken && function->rule != NB_LOOK && function->rule != NB_CONT &&
+        !(function->effects & NB_FREES)) {
+        return nb_refuse_on(call, CR_SERVER_GONE_ERROR,
+                            "the connection was lost between two commands that the library sends "
+                            "in one, and it cannot send any more; mysql_close() it");
+    }
     if (function->rule == NB_CONT) {
         if (turn->operation != function->operation || turn->target != call->handle) {
             return refuse_out_of_turn(call);
@@ -188,7 +194,7 @@ check(nb_call *call)
     if (function->effects & NB_CONNECTED && ((MYSQL *)turn->address)->server_version == NULL) {
         return nb_refuse_on(call, CR_SERVER_GONE_ERROR, "the handle is not connected");
     }
-    if (turn->operation != NULL && function->rule >= NB_CHANGE) {
+    if (turn->operation != NULL && function->rule >= NB_CHANGE && call->handle->statement == NULL) {
         return refuse_out_of_turn(call);
     }
     switch (call->handle->kind) {
@@ -236,6 +242,7 @@ nb_enter(nb_call *call, const nb_function *function, const void *address)
     call->function = function;
     call->restore = -1;
     call->replies = 0;
+    call->failed = false;
     if (address == NULL) {
         return nb_refuse(function, address, CR_INVALID_PARAMETER, "the handle is NULL");
     }
@@ -265,6 +272,13 @@ nb_enter(nb_call *call, const nb_function *function, const void *address)
     return 0;
 }
 
+/* The metadata of a statement has its connection's turn, and no part in what goes on there. */
+static bool
+is_metadata(const nb_handle *handle)
+{
+    return handle != NULL && handle->statement != NULL;
+}
+
 /* Ends a call: events is what its operation waits for, or 0. */
 void
 nb_leave(nb_call *call, int events)
@@ -272,7 +286,8 @@ nb_leave(nb_call *call, int events)
     const nb_function *function = call->function;
     nb_handle *turn = call->turn;
 
-    if (function->rule >= NB_BLOCK && turn->kind == NB_CONNECTION && !turn->closed) {
+    if (function->rule >= NB_BLOCK && turn->kind == NB_CONNECTION && !turn->closed &&
+        !is_metadata(call->handle)) {
         if (function->operation != NULL) {
             turn->operation = events ? function->operation : NULL;
             turn->target = events ? call->handle : NULL;
@@ -315,9 +330,16 @@ nb_leave_freed(nb_call *call)
     if (turn->owner == handle) {
         turn->owner = NULL;
     }
+    handle->closed = true;
     atomic_fetch_add(&turn->references, 1);
-    nb_table_remove(handle);
-    call->handle = NULL;
-    nb_leave(call, 0);
+    if (is_metadata(handle)) {
+        nb_table_remove(handle);
+        atomic_store_explicit(&turn->taken, 0, memory_order_release);
+    }
+    else {
+        nb_table_remove(handle);
+        call->handle = NULL;
+        nb_leave(call, 0);
+    }
     nb_release(turn);
 }

@@ -92,6 +92,7 @@ typedef struct nb_call {
     nb_handle *turn;   /* whose turn is taken: its connection, or itself */
     int restore;       /* the status that the connection gets back, or -1 */
     int replies;       /* how many more are owed after it */
+    bool failed;       /* the statement was not executed */
 } nb_call;
 
 /* guard.c: calls */
@@ -138,7 +139,7 @@ struct nb_handle {
     atomic_long references;
     atomic_int taken; /* a thread is inside a call */
     enum nb_kind kind;
-    bool closed;  /* a connection that is no more; its children keep this */
+    bool closed;  /* a connection or statement that is no more; its children keep this */
     bool foreign; /* made before a fork: it is the parent's */
 
     /* The rest belongs to whoever has the turn. */
@@ -154,7 +155,9 @@ struct nb_handle {
                                 number of its connects, before which all is void */
     bool stored;             /* its rows are in memory */
     bool row;                /* the last fetch got one */
-    bool in_sync;            /* no reply was under way when its last call began */
+    bool batches;            /* its last call sends two commands in one */
+    bool in_sync;            /* when its last call began, it could be executed */
+    bool reads_own;          /* or its own reply was under way */
     const MYSQL_BIND *bound; /* where its columns were bound, how many, and when */
     unsigned int bound_columns;
     unsigned long bound_epoch;
@@ -167,6 +170,7 @@ struct nb_handle {
     nb_handle *owner;              /* the statement whose reply is being read; NULL: a text one's */
     const void *reading;           /* the result of the last mysql_use_result() */
     unsigned int owed;             /* statements that were sent and whose replies were left */
+    bool broken;                   /* the library would keep back what it is to send, for ever */
     bool tls;
     bool nonblocking; /* the socket is O_NONBLOCK */
     /* As of the last call; any thread may read them. */

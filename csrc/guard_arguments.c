@@ -410,7 +410,7 @@ nb_mysql_stmt_bind_result(MYSQL_STMT *stmt, MYSQL_BIND *bind)
     if (nb_enter(&call, &function, stmt) < 0) {
         return 1;
     }
-    for (unsigned int i = 0; i < stmt->field_count; i++) {
+    for (unsigned int i = 0; stmt->state >= MYSQL_STMT_PREPARED && i < stmt->field_count; i++) {
         if (bind[i].buffer == NULL && has_fixed_size(bind[i].buffer_type)) {
             nb_refuse_on(&call, CR_INVALID_PARAMETER, "a column of fixed size has no buffer");
             nb_leave(&call, 0);

@@ -40,6 +40,7 @@ nb_abandon(nb_handle *connection)
     connection->operation = NULL;
     connection->target = NULL;
     if (operation->frees && target != connection) {
+        target->closed = true;
         nb_table_remove(target);
     }
     return true;

@@ -94,6 +94,7 @@ nb_add_result(nb_call *call, MYSQL_RES *result)
     }
     if (call->handle->kind == NB_STATEMENT) {
         statement = call->handle;
+        connection = call->turn;
     }
     else if (result->handle != NULL) {
         connection = call->turn;
@@ -106,7 +107,7 @@ nb_add_result(nb_call *call, MYSQL_RES *result)
         mysql_free_result(result);
         return NULL;
     }
-    if (connection != NULL) {
+    if (connection != NULL && statement == NULL) {
         connection->reading = result;
     }
     return result;

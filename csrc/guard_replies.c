@@ -123,6 +123,7 @@ nb_check_statement(nb_call *call)
     const nb_function *function = call->function;
     nb_handle *handle = call->handle;
     MYSQL_STMT *stmt = (MYSQL_STMT *)handle->address;
+    bool under_way;
     bool of_another;
 
     if (function->rule == NB_LOOK) {
@@ -149,8 +150,24 @@ nb_check_statement(nb_call *call)
     if (function->rule < NB_BLOCK) {
         return 0;
     }
-    handle->in_sync = !is_under_way(call->turn);
-    of_another = !handle->in_sync && call->turn->owner != handle;
+    under_way = is_under_way(call->turn);
+    of_another = under_way && call->turn->owner != handle;
+    handle->reads_own = under_way && !of_another;
+    handle->in_sync = !under_way && stmt->state >= MYSQL_STMT_PREPARED;
+    handle->batches = function->effects & NB_PREPARES &&
+                      (stmt->state > MYSQL_STMT_INITTED || function->operation == NULL);
+    stmt->last_errno = 0; /* so that it tells how this call went */
+    if (handle->batches && mysql_of(call->turn)->net.pvio == NULL) {
+        /* The library would begin a batch of commands and never send it. */
+        return nb_refuse_on(call, CR_SERVER_GONE_ERROR, "the connection is lost");
+    }
+    if (handle->reads_own && function->effects & NB_EXECUTES &&
+        mysql_of(call->turn)->server_status & (SERVER_MORE_RESULTS_EXIST | SERVER_PS_OUT_PARAMS)) {
+        /* The library would look for their end for ever if the connection is lost. */
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "its last execution has more results: mysql_stmt_next_result() or "
+                            "mysql_stmt_free_result() first");
+    }
     if (function->effects & NB_FETCHES) {
         return check_fetch(call, stmt, of_another);
     }
@@ -175,29 +192,36 @@ nb_bound(nb_call *call)
     handle->row = false; /* its place in the packet is forgotten */
 }
 
-/* The errors after which the library does not know what it is reading. */
-static bool
-lost_its_place(unsigned int code)
-{
-    return code == CR_COMMANDS_OUT_OF_SYNC || code == CR_MALFORMED_PACKET ||
-           code == CR_UNKNOWN_ERROR;
-}
-
 /*
- * The library has lost its place in the reply to a statement, although it was
- * in sync before: it does with a cursor on a statement that can have none.
- * What comes now would be taken for something else, so nothing may come.
+ * What comes now would be taken for something else, so nothing may come: the
+ * next call finds a lost connection, and does not look for the rest of a reply.
  */
 static void
-cut_off(nb_handle *connection, MYSQL_STMT *stmt)
+cut_off(nb_handle *connection)
 {
     MYSQL *mysql = mysql_of(connection);
 
     nb_socket_shutdown(mysql_get_socket(mysql));
-    /* Else the next call would look for the rest of the reply. */
     mysql->status = MYSQL_STATUS_READY;
     mysql->server_status &= ~(unsigned int)SERVER_MORE_RESULTS_EXIST;
-    stmt->state = MYSQL_STMT_PREPARED;
+}
+
+/*
+ * Whether the library has lost its place in the reply to a statement, although
+ * nobody disturbed it: it does with a cursor on a statement that can have none,
+ * and with rows of a statement that had a cursor when it ran before.
+ */
+static bool
+has_lost_its_place(const nb_call *call, const MYSQL_STMT *stmt)
+{
+    const nb_handle *handle = call->handle;
+    bool executed = call->function->effects & NB_EXECUTES && handle->in_sync;
+    bool unexplained = call->failed && stmt->last_errno == 0;
+    bool gave_up = handle->reads_own && !is_under_way(call->turn);
+
+    return (executed || gave_up) &&
+           (unexplained || stmt->last_errno == CR_COMMANDS_OUT_OF_SYNC ||
+            stmt->last_errno == CR_MALFORMED_PACKET || stmt->last_errno == CR_UNKNOWN_ERROR);
 }
 
 static void
@@ -207,8 +231,22 @@ settle_statement(nb_call *call)
     nb_handle *handle = call->handle;
     MYSQL_STMT *stmt = (MYSQL_STMT *)handle->address;
 
-    if (effects & NB_EXECUTES && handle->in_sync && lost_its_place(stmt->last_errno)) {
-        cut_off(call->turn, stmt);
+    if (mysql_of(call->turn)->status == MYSQL_STATUS_STMT_RESULT) {
+        stmt->cursor_exists = 0; /* rows follow; the library forgets that they once did not */
+    }
+    if (has_lost_its_place(call, stmt)) {
+        cut_off(call->turn);
+        stmt->state = MYSQL_STMT_PREPARED;
+    }
+    if (handle->batches && stmt->last_errno >= CR_MIN_ERROR && stmt->last_errno != CR_STMT_CLOSED &&
+        mysql_of(call->turn)->net.pvio == NULL) {
+        call->turn->broken = true;
+    }
+    if (effects & NB_PREPARES && stmt->last_errno != 0) {
+        /* What it was before is gone, in some releases with its columns. */
+        stmt->state = MYSQL_STMT_INITTED;
+        stmt->field_count = 0;
+        stmt->param_count = 0;
     }
     if (effects & (NB_PREPARES | NB_NEXT)) {
         handle->epoch++;
@@ -225,28 +263,24 @@ settle_statement(nb_call *call)
 
 /* ---- Results ----------------------------------------------------------------- */
 
-/* Whether the fields that a statement's metadata borrows are still those. */
+/*
+ * Whether the fields that a statement's metadata borrows are still those.  It
+ * has its connection's turn, so they stay what they are during the call.
+ */
 static int
 check_metadata(nb_call *call, const MYSQL_RES *result)
 {
     const nb_handle *statement = call->handle->statement;
-    nb_handle *turn;
-    const void *busy;
-    nb_handle *found = nb_table_take(NB_STATEMENT, statement->address, &turn, &busy);
-    bool usable = false;
 
-    if (found != NULL) {
-        const MYSQL_STMT *stmt = (MYSQL_STMT *)found->address;
-        usable = found == statement && found->epoch == call->handle->epoch &&
-                 stmt->fields == result->fields && stmt->field_count == result->field_count;
-        atomic_store_explicit(&turn->taken, 0, memory_order_release);
+    if (!statement->closed) {
+        const MYSQL_STMT *stmt = (MYSQL_STMT *)statement->address;
+        if (statement->epoch == call->handle->epoch && stmt->fields == result->fields &&
+            stmt->field_count == result->field_count) {
+            return 0;
+        }
     }
-    if (!usable) {
-        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                            busy != NULL ? "another thread is using its statement"
-                                         : "its statement was closed or has other columns now");
-    }
-    return 0;
+    return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                        "its statement was closed or has other columns now");
 }
 
 /* Whether a result may be used: its rows, or the fields of its statement. */
@@ -257,6 +291,9 @@ nb_check_result(nb_call *call)
     MYSQL_RES *result = (MYSQL_RES *)handle->address;
     bool frees = call->function->effects & NB_FREES;
 
+    if (handle->statement != NULL) {
+        return frees ? 0 : check_metadata(call, result);
+    }
     if (handle->connection != NULL && (call->turn->closed || call->turn->reading != result)) {
         if (result->handle != NULL) {
             /* Its rows are gone; what comes on the connection is another's. */
@@ -269,7 +306,7 @@ nb_check_result(nb_call *call)
                                 "connected anew");
         }
     }
-    return handle->statement != NULL && !frees ? check_metadata(call, result) : 0;
+    return 0;
 }
 
 /* ---- After a call ------------------------------------------------------------ */
@@ -293,6 +330,9 @@ nb_settle_replies(nb_call *call)
     }
     if (of_statement) {
         settle_statement(call);
+    }
+    else if (mysql_of(turn)->net.last_errno == CR_MALFORMED_PACKET) {
+        cut_off(turn);
     }
     if (call->restore >= 0) {
         mysql_of(turn)->status = (enum mysql_status)call->restore;

@@ -72,6 +72,9 @@ nb_socket_settle(nb_handle *connection, bool connecting)
     atomic_store_explicit(&connection->inode, nb_socket_inode(fd), memory_order_relaxed);
     connection->nonblocking = false;
     if (fd == NB_NO_SOCKET) {
+        /* Else mysql_reset_connection() looks for the rest of a reply, for ever. */
+        mysql->status = MYSQL_STATUS_READY;
+        mysql->server_status &= ~(unsigned int)SERVER_MORE_RESULTS_EXIST;
         connection->thread_id = 0;
         connection->tls = false;
         return;

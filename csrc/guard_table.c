@@ -191,13 +191,11 @@ nb_table_remove(nb_handle *handle)
 void
 nb_release(nb_handle *handle)
 {
-    while (handle != NULL && atomic_fetch_sub(&handle->references, 1) == 1) {
-        nb_handle *owner = handle->connection;
-        if (handle->statement != NULL) {
-            owner = handle->statement;
-        }
+    if (handle != NULL && atomic_fetch_sub(&handle->references, 1) == 1) {
+        /* Two steps deep at most: metadata, its statement, their connection. */
+        nb_release(handle->statement);
+        nb_release(handle->connection);
         free(handle);
-        handle = owner;
     }
 }
 

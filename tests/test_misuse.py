@@ -1,7 +1,7 @@
 """Misuse that crashes, hangs or mixes up rows in C ends in the error value.
 
 Each case runs in a process of its own: a signal, a hang or a foreign row is a
-failure. The cases are in misuse_cases.py and misuse_ends.py.
+failure. The cases are in the modules misuse_*.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from pathlib import Path
 import misuse_cases
 import misuse_ends
 import misuse_everything
+import misuse_refusals
+import misuse_replies
+import misuse_replies_statements
+import misuse_rows
 import pytest
 from server_place import environment
 
@@ -50,6 +54,26 @@ def test_ending_early(
     case: str, transport: str, mariadb_server: TemporaryServer
 ) -> None:
     run("misuse_ends", case, transport, mariadb_server)
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+@pytest.mark.parametrize(
+    ("module", "case"),
+    [
+        (module.__name__, case)
+        for module in (
+            misuse_replies,
+            misuse_replies_statements,
+            misuse_rows,
+            misuse_refusals,
+        )
+        for case in module.CASES
+    ],
+)
+def test_replies_and_rows_of_another(
+    module: str, case: str, transport: str, mariadb_server: TemporaryServer
+) -> None:
+    run(module, case, transport, mariadb_server)
 
 
 @pytest.mark.parametrize("case", misuse_everything.CASES)
