@@ -17,7 +17,7 @@ ROUNDS ?= 11
 SOURCES = setup.py build_ffi.py pyproject.toml $(wildcard csrc/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
 C_FILES = $(wildcard csrc/*.[ch])
 
-.PHONY: help demo test test-3.4 test-all lint format generate sanitize bench sdist clean
+.PHONY: help demo test test-3.4 test-all lint format generate sanitize fuzz bench sdist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -69,6 +69,12 @@ generate: $(VENV)/.built
 sanitize: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
 	.ci/sanitize $(BIN)/python
+
+#: make fuzz        random sequences of calls for SECONDS_TO_FUZZ, a secret in each query
+SECONDS_TO_FUZZ ?= 60
+fuzz: $(VENV)/.tests
+	@.ci/deps $(PYTHON) server
+	$(BIN)/python tests/fuzz_capi.py $(SECONDS_TO_FUZZ)
 
 #: make bench       what the guard costs; CALLS= and ROUNDS= for a short run
 bench: $(VENV)/.tests

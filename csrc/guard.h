@@ -57,14 +57,15 @@ enum nb_effect {
     NB_DELIVERS = 1 << 7,  /* reads on in the reply that is being read */
 
     /* of statements */
-    NB_PREPARES = 1 << 8, /* makes it another statement */
-    NB_FETCHES = 1 << 9,  /* reads a row, of its own or from memory */
-    NB_STORES = 1 << 10,  /* reads its rows into memory */
-    NB_NEXT = 1 << 11,    /* goes on to its next result */
-    NB_SEEKS = 1 << 12,   /* moves among stored rows */
-    NB_ROW = 1 << 13,     /* looks at the row that was fetched */
-    NB_KEEPS = 1 << 14,   /* leaves its rows alone */
-    NB_EXECUTES = 1 << 15 /* sends it and reads the head of the reply */
+    NB_PREPARES = 1 << 8,  /* makes it another statement */
+    NB_FETCHES = 1 << 9,   /* reads a row, of its own or from memory */
+    NB_STORES = 1 << 10,   /* reads its rows into memory */
+    NB_NEXT = 1 << 11,     /* goes on to its next result */
+    NB_SEEKS = 1 << 12,    /* moves among stored rows */
+    NB_ROW = 1 << 13,      /* looks at the row that was fetched */
+    NB_KEEPS = 1 << 14,    /* leaves its rows alone */
+    NB_EXECUTES = 1 << 15, /* sends it and reads the head of the reply */
+    NB_DIRECT = 1 << 16    /* prepares and executes it in one */
 };
 
 /* One non-blocking operation: the mysql_x of mysql_x_start and mysql_x_cont. */

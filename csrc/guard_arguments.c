@@ -433,7 +433,7 @@ int
 nb_mariadb_stmt_execute_direct(MYSQL_STMT *stmt, const char *stmt_str, size_t length)
 {
     static const nb_function function = {"mariadb_stmt_execute_direct", NB_STATEMENT, NB_BLOCK,
-                                         NB_PREPARES, NULL};
+                                         NB_PREPARES | NB_DIRECT, NULL};
     nb_call call;
     int result = 1;
 

@@ -154,12 +154,16 @@ nb_check_statement(nb_call *call)
     of_another = under_way && call->turn->owner != handle;
     handle->reads_own = under_way && !of_another;
     handle->in_sync = !under_way && stmt->state >= MYSQL_STMT_PREPARED;
-    handle->batches = function->effects & NB_PREPARES &&
-                      (stmt->state > MYSQL_STMT_INITTED || function->operation == NULL);
+    handle->batches = function->effects & NB_DIRECT ||
+                      (function->effects & NB_PREPARES && stmt->state > MYSQL_STMT_INITTED);
     stmt->last_errno = 0; /* so that it tells how this call went */
     if (handle->batches && mysql_of(call->turn)->net.pvio == NULL) {
         /* The library would begin a batch of commands and never send it. */
         return nb_refuse_on(call, CR_SERVER_GONE_ERROR, "the connection is lost");
+    }
+    if (handle->reads_own && function->effects & NB_DIRECT) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "its last rows have not been read: mysql_stmt_free_result() first");
     }
     if (handle->reads_own && function->effects & NB_EXECUTES &&
         mysql_of(call->turn)->server_status & (SERVER_MORE_RESULTS_EXIST | SERVER_PS_OUT_PARAMS)) {
@@ -206,6 +210,14 @@ cut_off(nb_handle *connection)
     mysql->server_status &= ~(unsigned int)SERVER_MORE_RESULTS_EXIST;
 }
 
+/* The errors after which the library does not know what it is reading. */
+static bool
+is_lost(unsigned int code)
+{
+    return code == CR_COMMANDS_OUT_OF_SYNC || code == CR_MALFORMED_PACKET ||
+           code == CR_UNKNOWN_ERROR;
+}
+
 /*
  * Whether the library has lost its place in the reply to a statement, although
  * nobody disturbed it: it does with a cursor on a statement that can have none,
@@ -219,9 +231,7 @@ has_lost_its_place(const nb_call *call, const MYSQL_STMT *stmt)
     bool unexplained = call->failed && stmt->last_errno == 0;
     bool gave_up = handle->reads_own && !is_under_way(call->turn);
 
-    return (executed || gave_up) &&
-           (unexplained || stmt->last_errno == CR_COMMANDS_OUT_OF_SYNC ||
-            stmt->last_errno == CR_MALFORMED_PACKET || stmt->last_errno == CR_UNKNOWN_ERROR);
+    return (executed || gave_up) && (unexplained || is_lost(stmt->last_errno));
 }
 
 static void
@@ -238,11 +248,16 @@ settle_statement(nb_call *call)
         cut_off(call->turn);
         stmt->state = MYSQL_STMT_PREPARED;
     }
-    if (handle->batches && stmt->last_errno >= CR_MIN_ERROR && stmt->last_errno != CR_STMT_CLOSED &&
-        mysql_of(call->turn)->net.pvio == NULL) {
+    if (handle->batches && stmt->last_errno != 0 &&
+        (mysql_of(call->turn)->net.pvio == NULL || is_lost(stmt->last_errno))) {
+        /* The batch was not ended: the library would go on to add to it. */
+        cut_off(call->turn);
         call->turn->broken = true;
     }
     if (effects & NB_PREPARES && stmt->last_errno != 0) {
+        if (handle->reads_own && is_under_way(call->turn)) {
+            cut_off(call->turn); /* nobody could read its rows any more */
+        }
         /* What it was before is gone, in some releases with its columns. */
         stmt->state = MYSQL_STMT_INITTED;
         stmt->field_count = 0;

@@ -232,7 +232,7 @@ def preparing_on_a_lost_connection_before_a_new_connect(transport: str) -> None:
                 assert query(mysql, "DO 1") != 0
                 assert lib.mysql_errno(mysql) in LOST, error(mysql)
             arguments = connect_arguments(place(), transport)
-            if lib.mysql_real_connect(mysql, *arguments) == mysql:
+            if lib.mysql_real_connect(mysql, *arguments) == mysql or known:
                 assert_answers(mysql)
                 stmt.ok(stmt.prepare(sql))
                 assert stmt.run().rows(Bind("STRING")) == [(b"anew",)]
@@ -295,24 +295,61 @@ def cursor_of_what_can_have_none(transport: str) -> None:
 
 @case
 def no_cursor_after_one_of_the_same_statement(transport: str) -> None:
-    """The library takes the rows for those of a cursor still."""
+    """The library would take its rows for those of a cursor still."""
     mysql = connect(transport)
     number = Bind("LONG")
     stmt = cursor(mysql, "SELECT seq FROM seq_1_to_3")
     expected = [(1,), (2,), (3,)]
     assert stmt.run().rows(number) == expected
     stmt.ok(stmt.set_attribute("CURSOR_TYPE", "unsigned long", 0))
-    with at_once():
+    for store in (False, True):
         stmt.run()
-        try:
-            assert stmt.rows(number) == expected
-        except AssertionError:
-            # Not these rows, then none at all, and nobody else gets them.
-            assert stmt.errno == OUT_OF_SYNC
-            assert query(mysql, "SELECT 'another'") != 0
-            assert lib.mysql_errno(mysql) in LOST, error(mysql)
-            connect_anew(mysql, transport)
+        if store:
+            stmt.ok(stmt.store_result())
+        assert stmt.rows(number) == expected
+        assert_answers(mysql)
+    read_only = lib.CURSOR_TYPE_READ_ONLY
+    stmt.ok(stmt.set_attribute("CURSOR_TYPE", "unsigned long", read_only))
+    assert stmt.run().rows(number) == expected
+    stmt.ok(stmt.close())
     assert_answers(mysql)
+    lib.mysql_close(mysql)
+
+
+@case
+def calls_amid_the_results_of_a_lost_connection(transport: str) -> None:
+    """There the library looks for more results for ever."""
+    mysql = connect(transport)
+    name = f"much_{os.getpid()}"
+    much = "SELECT REPEAT('x', 1000) FROM seq_1_to_10000; SELECT 2;"
+    execute_all(mysql, f"CREATE PROCEDURE {name}() BEGIN {much} END")
+    text = Bind("STRING", capacity=1000)
+    sql = f"CALL {name}()"
+    calls: list[Callable[[Statement], int]] = [
+        Statement.fetch,
+        Statement.store_result,
+        Statement.next_result,
+        Statement.execute,
+        lambda stmt: stmt.prepare("SELECT 1"),
+        Statement.reset,
+        Statement.free_result,
+        Statement.close,
+    ]
+    for call in calls:
+        lost = connect(transport)
+        stmt = Statement(lost, sql).run()
+        stmt.ok(stmt.bind_result(text))
+        stmt.ok(stmt.fetch())
+        lib.mariadb_cancel(lost)
+        with at_once():
+            call(stmt)
+            while stmt.fetch() == 0:
+                pass
+            assert lib.mysql_reset_connection(lost) != 0
+            assert query(lost, "DO 1") != 0
+            assert lib.mysql_errno(lost) in LOST, error(lost)
+            lib.mysql_close(lost)
+    execute_all(mysql, f"DROP PROCEDURE {name}")
     lib.mysql_close(mysql)
 
 

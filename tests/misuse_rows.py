@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from binding import Bind, Statement, bind_array, execute_all
 from capi_support import stmt_error
-from misuse_cases import INVALID, OUT_OF_SYNC, at_once, connect, errno_of
+from misuse_cases import INVALID, OUT_OF_SYNC, at_once, connect
 from misuse_replies import assert_answers, assert_code, assert_out_of_sync
 
 from mariadb_nb.capi import ffi, lib
@@ -247,9 +247,12 @@ def metadata_of_a_statement_that_was_prepared_anew(transport: str) -> None:
     for sql in ("SELECT 1 AS x", many, "SELECT 1 AS x", many, "DO 1"):
         stmt.ok(stmt.prepare(sql))
         assert lib.mysql_fetch_field_direct(metadata, 11) == ffi.NULL
-        assert errno_of(metadata) == OUT_OF_SYNC
-        assert_code("mysql_fetch_field", metadata, OUT_OF_SYNC)
-        assert_code("mysql_fetch_fields", metadata, OUT_OF_SYNC)
+        for function in (lib.mysql_fetch_field, lib.mysql_fetch_fields):
+            assert lib.mysql_errno(mysql) == OUT_OF_SYNC
+            assert_answers(mysql)
+            assert lib.mysql_errno(mysql) == 0
+            assert function(metadata) == ffi.NULL
+        assert lib.mysql_errno(mysql) == OUT_OF_SYNC
     lib.mysql_free_result(metadata)
     stmt.ok(stmt.close())
     assert_answers(mysql)
