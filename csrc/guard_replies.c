@@ -169,8 +169,8 @@ nb_check_statement(nb_call *call)
         mysql_of(call->turn)->server_status & (SERVER_MORE_RESULTS_EXIST | SERVER_PS_OUT_PARAMS)) {
         /* The library would look for their end for ever if the connection is lost. */
         return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                            "its last execution has more results: mysql_stmt_next_result() or "
-                            "mysql_stmt_free_result() first");
+                            "its last execution has more results: mysql_stmt_next_result() until "
+                            "it returns -1");
     }
     if (function->effects & NB_FETCHES) {
         return check_fetch(call, stmt, of_another);
