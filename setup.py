@@ -194,4 +194,5 @@ if __name__ == "__main__":
     setup(
         ext_modules=[Extension("mariadb_nb._ffi", [], py_limited_api=LIMITED)],
         cmdclass={"build_ext": BuildExtensions},
+        options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
     )

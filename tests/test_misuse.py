@@ -17,6 +17,7 @@ import misuse_refusals
 import misuse_replies
 import misuse_replies_statements
 import misuse_rows
+import misuse_threads
 import pytest
 from server_place import environment
 
@@ -40,37 +41,24 @@ def run(module: str, case: str, transport: str, server: TemporaryServer) -> None
     assert "refused as it should be" in done.stdout, output
 
 
-@pytest.mark.parametrize("transport", ["unix", "tls"])
-@pytest.mark.parametrize("case", misuse_cases.CASES)
-def test_misuse_is_refused(
-    case: str, transport: str, mariadb_server: TemporaryServer
-) -> None:
-    run("misuse_cases", case, transport, mariadb_server)
-
-
-@pytest.mark.parametrize("transport", ["unix", "tls"])
-@pytest.mark.parametrize("case", misuse_ends.CASES)
-def test_ending_early(
-    case: str, transport: str, mariadb_server: TemporaryServer
-) -> None:
-    run("misuse_ends", case, transport, mariadb_server)
+#: Each has CASES, which take the transport.
+MODULES = (
+    misuse_cases,
+    misuse_ends,
+    misuse_refusals,
+    misuse_replies,
+    misuse_replies_statements,
+    misuse_rows,
+    misuse_threads,
+)
 
 
 @pytest.mark.parametrize("transport", ["unix", "tls"])
 @pytest.mark.parametrize(
     ("module", "case"),
-    [
-        (module.__name__, case)
-        for module in (
-            misuse_replies,
-            misuse_replies_statements,
-            misuse_rows,
-            misuse_refusals,
-        )
-        for case in module.CASES
-    ],
+    [(module.__name__, case) for module in MODULES for case in module.CASES],
 )
-def test_replies_and_rows_of_another(
+def test_misuse_is_refused(
     module: str, case: str, transport: str, mariadb_server: TemporaryServer
 ) -> None:
     run(module, case, transport, mariadb_server)
