@@ -218,8 +218,8 @@ def test_fewer_connections_than_asked_for_do_the_work() -> None:
         Engine(of_server(server), 14) as engine,
     ):
         report = engine.run(["SELECT SLEEP(0.01)"] * 30)
-    # The server may not have seen yet that its starter's connection has ended.
-    assert report.connections in (9, 10)
+    # The server may not have seen yet that its starter's connections have ended.
+    assert 6 <= report.connections <= 10
     assert errors(report) == []
     assert len(report.losses) == 14 - report.connections
     assert "could not be made: Too many connections (1040" in str(report.losses[0])

@@ -177,7 +177,7 @@ def test_executing_again_drops_all_results(mysql: CData) -> None:
         assert statement.execute() != 0
         assert statement.errno == lib.CR_COMMANDS_OUT_OF_SYNC
         while statement.next_result() == 0:
-            statement.ok(statement.free_result())
+            pass
         statement.run(*parameters)
         found = list(results(statement))
         assert found[1:] == [[(b"100", b"200", b"300")], [(b"200", b"300")]]
