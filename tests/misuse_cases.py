@@ -9,16 +9,15 @@ wrong place fails an assertion.
 from __future__ import annotations
 
 import gc
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import capi_support
 import every_function
 from capi_support import drive, error, fetch, query, rows, unpack
+from case_table import Cases
 from server_place import place
 from stalling import StallingProxy
 
@@ -30,13 +29,7 @@ if TYPE_CHECKING:
 OUT_OF_SYNC = lib.CR_COMMANDS_OUT_OF_SYNC
 INVALID = lib.CR_INVALID_PARAMETER
 
-CASES: dict[str, Callable[[str], None]] = {}
-
-
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
+CASES = Cases()
 
 
 def connect(transport: str, **options: Any) -> CData:
@@ -112,7 +105,7 @@ def operations(kind: str) -> list[str]:
 # a: without MYSQL_OPT_NONBLOCK
 
 
-@case
+@CASES
 def start_without_nonblock(transport: str) -> None:
     mysql = connect(transport, nonblock=False)
     for name in operations("MYSQL *"):
@@ -135,7 +128,7 @@ def start_without_nonblock(transport: str) -> None:
     assert lib.mysql_errno(mysql) == INVALID
 
 
-@case
+@CASES
 def connect_start_without_nonblock(transport: str) -> None:
     mysql = capi_support.new_handle(nonblock=False)
     ret = ffi.new("MYSQL **", mysql)
@@ -150,7 +143,7 @@ def connect_start_without_nonblock(transport: str) -> None:
 # b: a second operation, a blocking call, the wrong cont
 
 
-@case
+@CASES
 def second_start_while_one_waits(transport: str) -> None:
     mysql = connect(transport)
     waiting = Waiting(mysql)
@@ -162,7 +155,7 @@ def second_start_while_one_waits(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def blocking_call_while_one_waits(transport: str) -> None:
     mysql = connect(transport)
     for name in [*operations("MYSQL *"), "mysql_list_dbs", "mysql_use_result"]:
@@ -173,7 +166,7 @@ def blocking_call_while_one_waits(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def cont_of_another_operation(transport: str) -> None:
     mysql = connect(transport)
     waiting = Waiting(mysql)
@@ -184,7 +177,7 @@ def cont_of_another_operation(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def cont_of_another_handle(transport: str) -> None:
     mysql, other = connect(transport), connect(transport)
     waiting = Waiting(mysql)
@@ -222,7 +215,7 @@ def cont_of_another_handle(transport: str) -> None:
         lib.mysql_close(handle)
 
 
-@case
+@CASES
 def cont_when_nothing_waits(transport: str) -> None:
     mysql = connect(transport)
     for name in operations("MYSQL *"):
@@ -231,7 +224,7 @@ def cont_when_nothing_waits(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def looking_at_a_handle_that_waits_is_allowed(transport: str) -> None:
     mysql = connect(transport)
     waiting = Waiting(mysql)
@@ -252,7 +245,7 @@ def looking_at_a_handle_that_waits_is_allowed(transport: str) -> None:
 # d, e: results
 
 
-@case
+@CASES
 def freeing_a_result_whose_fetch_waits(transport: str) -> None:
     mysql = connect(transport)
     # The first row fills the server's buffer, so that it comes before the second.
@@ -282,7 +275,7 @@ def freeing_a_result_whose_fetch_waits(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def fetch_row_cont_on_a_stored_result(transport: str) -> None:
     mysql = connect(transport)
     assert query(mysql, "SELECT 'stored'") == 0
@@ -303,7 +296,7 @@ def fetch_row_cont_on_a_stored_result(transport: str) -> None:
     assert lib.mysql_fetch_row(result) == ffi.NULL
 
 
-@case
+@CASES
 def rows_of_a_result_after_its_handle_was_connected_anew(transport: str) -> None:
     mysql = connect(transport)
     assert query(mysql, "SELECT REPEAT('old', 10) FROM seq_1_to_100000") == 0
@@ -328,7 +321,7 @@ def rows_of_a_result_after_its_handle_was_connected_anew(transport: str) -> None
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def result_after_its_connection_was_closed(transport: str) -> None:
     mysql = connect(transport)
     assert query(mysql, "SELECT 'a' UNION ALL SELECT 'b'") == 0
@@ -343,7 +336,7 @@ def result_after_its_connection_was_closed(transport: str) -> None:
     assert lib.mysql_num_fields(result) == 0
 
 
-@case
+@CASES
 def metadata_after_its_statement(transport: str) -> None:
     mysql = connect(transport)
     stmt = lib.mysql_stmt_init(mysql)
@@ -378,7 +371,7 @@ FLUSHING = (
 )
 
 
-@case
+@CASES
 def statement_while_rows_of_another_are_on_their_way(transport: str) -> None:
     mysql = connect(transport)
     other = prepared(mysql, b"SELECT 'other'")
@@ -413,7 +406,7 @@ def statement_while_rows_of_another_are_on_their_way(transport: str) -> None:
 # The memory of arguments
 
 
-@case
+@CASES
 def arguments_that_are_gone(transport: str) -> None:
     """What a ``_start`` was given may be freed at once: the guard has copies."""
     told = place()
@@ -446,7 +439,4 @@ def arguments_that_are_gone(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import capi_support
 import psutil
 from capi_support import error, fetch, query, rows
+from case_table import Cases
 from misuse_cases import INVALID, OUT_OF_SYNC, Waiting, at_once, connect
 from server_place import place
 from stalling import SilentServer, StallingProxy
@@ -23,18 +23,12 @@ from mariadb_nb.capi import ffi, lib, wait_for_mysql
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
-CASES: dict[str, Callable[[str], None]] = {}
+CASES = Cases()
 
 #: A result of 5 MB in 1000 rows, and one that is late.
 FIVE_MEGABYTES = (
     "SELECT REPEAT('x', 5000) FROM seq_1_to_1000 UNION ALL SELECT SLEEP(0.3)"
 )
-
-
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
 
 
 def open_files() -> int:
@@ -141,7 +135,7 @@ SUSPENDED = (
 SUSPENDED_BY_A_STALL = (waiting_prepare, waiting_change_user)
 
 
-@case
+@CASES
 def close_while_something_waits(transport: str) -> None:
     before = None
     for _round in range(3):
@@ -158,7 +152,7 @@ def close_while_something_waits(transport: str) -> None:
     assert open_files() == before
 
 
-@case
+@CASES
 def close_while_a_stalled_server_is_waited_for(transport: str) -> None:
     told = place()
     for prepare in SUSPENDED_BY_A_STALL:
@@ -176,7 +170,7 @@ def close_while_a_stalled_server_is_waited_for(transport: str) -> None:
                 del keep
 
 
-@case
+@CASES
 def result_whose_freeing_was_ended_is_gone(transport: str) -> None:
     mysql = connect(transport)
     (result,) = waiting_free(mysql)
@@ -186,7 +180,7 @@ def result_whose_freeing_was_ended_is_gone(transport: str) -> None:
         lib.mysql_free_result(result)
 
 
-@case
+@CASES
 def close_while_connecting(transport: str) -> None:
     told = place()
     before = open_files()
@@ -209,7 +203,7 @@ def close_while_connecting(transport: str) -> None:
     assert open_files() == before
 
 
-@case
+@CASES
 def close_with_a_full_send_buffer(transport: str) -> None:
     told = place()
     for close in (lib.mysql_close, lib.mysql_close_start):
@@ -229,7 +223,7 @@ def close_with_a_full_send_buffer(transport: str) -> None:
             assert_closed(mysql)
 
 
-@case
+@CASES
 def close_with_sent_queries_in_a_full_buffer(transport: str) -> None:
     """Nothing is suspended, but the farewell would wait for the socket."""
     told = place()
@@ -246,7 +240,7 @@ def close_with_sent_queries_in_a_full_buffer(transport: str) -> None:
         assert_closed(mysql)
 
 
-@case
+@CASES
 def close_while_close_waits(transport: str) -> None:
     told = place()
     with StallingProxy(told.host, told.port) as proxy:
@@ -268,7 +262,7 @@ def more_to_read(mysql: CData) -> bool:
     return bool(poller.poll(2))
 
 
-@case
+@CASES
 def a_thousand_stored_results_in_flight(transport: str) -> None:
     process = psutil.Process()
     sizes = []
@@ -290,7 +284,7 @@ def a_thousand_stored_results_in_flight(transport: str) -> None:
 # A handle that is made twice
 
 
-@case
+@CASES
 def init_of_an_open_handle(transport: str) -> None:
     mysql = connect(transport)
     with at_once():
@@ -300,7 +294,7 @@ def init_of_an_open_handle(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def memory_of_the_caller(transport: str) -> None:
     told = place()
     for _ in range(3):
@@ -321,7 +315,7 @@ def memory_of_the_caller(transport: str) -> None:
     lib.mysql_close(forgotten)
 
 
-@case
+@CASES
 def library_end_with_open_connections(transport: str) -> None:
     mysql = connect(transport)
     lib.mysql_library_end()
@@ -336,7 +330,7 @@ def library_end_with_open_connections(transport: str) -> None:
 # Forks
 
 
-@case
+@CASES
 def fork(transport: str) -> None:
     idle, busy = connect(transport), connect(transport)
     assert query(idle, "SELECT 'unread' UNION ALL SELECT 'rows'") == 0
@@ -380,7 +374,4 @@ def fork(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

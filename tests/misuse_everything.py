@@ -5,13 +5,11 @@ Run in a process of its own by test_misuse.py, like misuse_cases.py.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import every_function
 from capi_support import connect, new_handle, query
+from case_table import Cases
 from every_function import HANDLES
 from misuse_cases import INVALID, OUT_OF_SYNC, at_once, errno_of
 from server_place import place
@@ -21,7 +19,7 @@ from mariadb_nb.capi import ffi, lib
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
-CASES: dict[str, Callable[[], None]] = {}
+CASES = Cases()
 
 #: Legal with NULL or harmless: they do nothing, as in C.
 NULL_IS_FINE = (
@@ -34,12 +32,6 @@ NULL_IS_FINE = (
 
 #: Errors of an object that was never made are told by these.
 TELL_ERRORS = ("errno", "error", "sqlstate")
-
-
-def case(function: Callable[[], None]) -> Callable[[], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
 
 
 def call_all(kind: str, handle: CData, codes: tuple[int, ...]) -> None:
@@ -65,15 +57,15 @@ def call_all(kind: str, handle: CData, codes: tuple[int, ...]) -> None:
         assert number in codes, f"{name}: errno {number}"
 
 
-@case
-def null() -> None:
+@CASES
+def null(transport: str) -> None:
     for kind in HANDLES:
         call_all(kind, ffi.cast(kind, 0), (INVALID, OUT_OF_SYNC))
 
 
-@case
-def closed() -> None:
-    mysql = connect(place())
+@CASES
+def closed(transport: str) -> None:
+    mysql = connect(place(), transport)
     stmt = lib.mysql_stmt_init(mysql)
     assert query(mysql, "SELECT 1") == 0
     result = lib.mysql_store_result(mysql)
@@ -84,15 +76,15 @@ def closed() -> None:
         call_all(kind, handle, (INVALID,))
 
 
-@case
-def never_made() -> None:
+@CASES
+def never_made(transport: str) -> None:
     memory = ffi.new("char[]", 1 << 16)
     for kind in HANDLES:
         call_all(kind, ffi.cast(kind, memory), (INVALID,))
 
 
-@case
-def never_connected() -> None:
+@CASES
+def never_connected(transport: str) -> None:
     """Nothing here may crash; what each returns is the library's business."""
     keep: list[CData] = []
     for name in every_function.with_handle("MYSQL *"):
@@ -118,14 +110,14 @@ def never_connected() -> None:
     lib.mysql_close(mysql)
 
 
-@case
-def statement_of_a_closed_connection() -> None:
+@CASES
+def statement_of_a_closed_connection(transport: str) -> None:
     detached_by = (lib.mysql_close, lib.mysql_reset_connection)
     keep: list[CData] = []
     for name in every_function.with_handle("MYSQL_STMT *"):
         for detach in detached_by:
             print(name, flush=True)
-            mysql = connect(place())
+            mysql = connect(place(), transport)
             stmt = lib.mysql_stmt_init(mysql)
             sql = b"SELECT 1, 2"
             assert lib.mysql_stmt_prepare(stmt, sql, len(sql)) == 0
@@ -138,8 +130,8 @@ def statement_of_a_closed_connection() -> None:
             lib.mysql_close(mysql)
 
 
-@case
-def options_without_an_argument() -> None:
+@CASES
+def options_without_an_argument(transport: str) -> None:
     keep: list[CData] = []
     for name in sorted(vars_of("MYSQL_OPT_", "MYSQL_", "MARIADB_OPT_")):
         option = getattr(lib, name)
@@ -157,10 +149,15 @@ def options_without_an_argument() -> None:
         lib.mysql_close(mysql)
 
 
-@case
-def information_of_every_kind() -> None:
+@CASES
+def information_of_every_kind(transport: str) -> None:
     box = ffi.new("char[]", 4096)
-    for mysql in (ffi.NULL, new_handle(), new_handle(nonblock=False), connect(place())):
+    for mysql in (
+        ffi.NULL,
+        new_handle(),
+        new_handle(nonblock=False),
+        connect(place(), transport),
+    ):
         for value in range(64):
             print(value, flush=True)
             lib.mariadb_get_info(mysql, value, box)
@@ -178,7 +175,4 @@ def vars_of(*prefixes: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]]()
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

@@ -6,13 +6,13 @@ A case each, run in a process of its own by test_misuse.py, like misuse_cases.py
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import every_function
 from capi_support import error, fetch, query, rows, stmt_error, unpack
+from case_table import Cases
 from misuse_cases import INVALID, OUT_OF_SYNC, at_once, connect, prepared
 from misuse_replies import LOST, assert_answers, kill
 
@@ -21,16 +21,10 @@ from mariadb_nb.capi import ffi, lib
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
-CASES: dict[str, Callable[[str], None]] = {}
+CASES = Cases()
 
 #: How many refusals a thread is told of, the last ones.
 REMEMBERED = 8
-
-
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
 
 
 def refuse(name: str, handle: CData) -> None:
@@ -39,7 +33,7 @@ def refuse(name: str, handle: CData) -> None:
     assert getattr(lib, f"{name}_cont")(ret, handle, lib.MYSQL_WAIT_READ) == 0
 
 
-@case
+@CASES
 def refusal_of_a_handle_that_was_at_the_same_address(transport: str) -> None:
     memory = ffi.new("MYSQL *")
     assert lib.mysql_init(memory) == memory
@@ -52,7 +46,7 @@ def refusal_of_a_handle_that_was_at_the_same_address(transport: str) -> None:
     lib.mysql_close(memory)
 
 
-@case
+@CASES
 def refusal_of_a_statement_that_was_at_the_same_address(transport: str) -> None:
     mysql = connect(transport)
     seen = set()
@@ -72,7 +66,7 @@ def refusal_of_a_statement_that_was_at_the_same_address(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def error_of_the_server_after_a_refusal(transport: str) -> None:
     mysql = connect(transport)
     stmt, other = prepared(mysql, b"SELECT 1"), lib.mysql_stmt_init(mysql)
@@ -96,7 +90,7 @@ def error_of_the_server_after_a_refusal(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def refusals_of_several_handles(transport: str) -> None:
     names = every_operation_with_a_number()
     handles = [connect(transport) for _ in range(REMEMBERED)]
@@ -137,7 +131,7 @@ def every_operation_with_a_number() -> list[str]:
     return names[:REMEMBERED]
 
 
-@case
+@CASES
 def row_that_another_thread_waits_for_is_not_the_end(transport: str) -> None:
     mysql, holder = connect(transport), connect(transport)
     lock = f"row_{os.getpid()}"
@@ -180,7 +174,7 @@ def row_that_another_thread_waits_for_is_not_the_end(transport: str) -> None:
         lib.mysql_close(handle)
 
 
-@case
+@CASES
 def lost_connection_leaves_no_error_to_the_next(transport: str) -> None:
     """OpenSSL has one queue of errors a thread, which looks like a failed read."""
     lost, healthy = connect(transport), connect(transport)
@@ -204,7 +198,4 @@ def lost_connection_leaves_no_error_to_the_next(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

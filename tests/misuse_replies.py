@@ -6,15 +6,14 @@ Statements are in misuse_replies_statements.py.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import capi_support
 import every_function
 from capi_support import drive, error, fetch, query, rows
+from case_table import Cases
 from misuse_cases import FLUSHING, OUT_OF_SYNC, at_once, connect, errno_of, prepared
 from server_place import place
 
@@ -23,7 +22,7 @@ from mariadb_nb.capi import ffi, lib, wait_for_mysql
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
-CASES: dict[str, Callable[[str], None]] = {}
+CASES = Cases()
 
 GONE = lib.CR_SERVER_GONE_ERROR
 #: The errors of a call that finds its connection ended; the last one is TLS's.
@@ -53,12 +52,6 @@ COMMANDS = (
     "mysql_change_user",
     "mysql_reset_connection",
 )
-
-
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
 
 
 def assert_code(name: str, handle: CData, code: int) -> None:
@@ -150,7 +143,7 @@ def connect_anew(mysql: CData, transport: str) -> None:
 # Replies that were left by mysql_send_query()
 
 
-@case
+@CASES
 def commands_while_the_reply_to_a_sent_query_is_unread(transport: str) -> None:
     mysql = connect(transport)
     stmt = prepared(mysql, b"SELECT 'statement'")
@@ -171,7 +164,7 @@ def commands_while_the_reply_to_a_sent_query_is_unread(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def several_queries_sent_ahead(transport: str) -> None:
     """Each reply comes in its order, errors and several results among them."""
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
@@ -201,7 +194,7 @@ def several_queries_sent_ahead(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def reading_a_reply_when_nothing_was_sent(transport: str) -> None:
     mysql = connect(transport)
     assert_out_of_sync(mysql, "mysql_read_query_result")
@@ -218,7 +211,7 @@ def reading_a_reply_when_nothing_was_sent(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def reading_the_next_reply_before_the_rows_of_the_last(transport: str) -> None:
     mysql = connect(transport)
     for take in (lib.mysql_use_result, lib.mysql_store_result):
@@ -239,7 +232,7 @@ def reading_the_next_reply_before_the_rows_of_the_last(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def replies_of_a_lost_connection_are_not_owed_by_the_next(transport: str) -> None:
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
     much = "SELECT REPEAT('old', 10) FROM seq_1_to_100000"
@@ -263,7 +256,7 @@ def replies_of_a_lost_connection_are_not_owed_by_the_next(transport: str) -> Non
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def replies_that_nobody_would_read(transport: str) -> None:
     mysql = connect(transport)
     on, off = ffi.new("my_bool *", 1), ffi.new("my_bool *", 0)
@@ -328,7 +321,7 @@ UNDER_WAY = (
 )
 
 
-@case
+@CASES
 def commands_while_a_reply_is_under_way(transport: str) -> None:
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
     for under_way in UNDER_WAY:
@@ -339,7 +332,7 @@ def commands_while_a_reply_is_under_way(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def connecting_twice_while_a_reply_is_under_way(transport: str) -> None:
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
     arguments = capi_support.connect_arguments(place(), transport)
@@ -353,7 +346,7 @@ def connecting_twice_while_a_reply_is_under_way(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def rows_of_before_a_reconnect(transport: str) -> None:
     mysql = connect(transport)
     on = ffi.new("my_bool *", 1)
@@ -375,7 +368,7 @@ def rows_of_before_a_reconnect(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def statement_calls_among_the_results_of_a_query(transport: str) -> None:
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
     stmt = prepared(mysql, b"SELECT 'statement'")
@@ -415,7 +408,7 @@ def change_user(mysql: CData) -> int:
     return result
 
 
-@case
+@CASES
 def changing_the_user_of_a_lost_connection(transport: str) -> None:
     mysql = connect(transport)
     kill(mysql, transport)
@@ -432,7 +425,7 @@ def changing_the_user_of_a_lost_connection(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def changing_the_user_with_a_character_set_that_is_none(transport: str) -> None:
     mysql = connect(transport)
     option = lib.MYSQL_SET_CHARSET_NAME
@@ -449,7 +442,4 @@ def changing_the_user_with_a_character_set_that_is_none(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

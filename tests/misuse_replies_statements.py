@@ -7,7 +7,6 @@ that are not there are in misuse_rows.py.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from binding import Bind, Statement, execute_all
 from capi_support import connect_arguments, error, query
+from case_table import Cases
 from misuse_cases import OUT_OF_SYNC, at_once, connect
 from misuse_replies import (
     GONE,
@@ -36,15 +36,9 @@ from mariadb_nb.capi import lib
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
-CASES: dict[str, Callable[[str], None]] = {}
+CASES = Cases()
 
 CLOSED = lib.CR_STMT_CLOSED
-
-
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
 
 
 def cursor(mysql: CData, sql: str) -> Statement:
@@ -84,7 +78,7 @@ REPLIES = (*UNDER_WAY, rows_of_a_statement, reply_to_a_sent_query)
 # Rows in memory and rows of a cursor, while another's are on their way
 
 
-@case
+@CASES
 def end_of_stored_rows_while_another_reply_is_under_way(transport: str) -> None:
     """At that end the library takes the connection for ready."""
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
@@ -107,7 +101,7 @@ def end_of_stored_rows_while_another_reply_is_under_way(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def fetch_from_a_cursor_while_another_reply_is_under_way(transport: str) -> None:
     mysql = connect(transport, flags=lib.CLIENT_MULTI_STATEMENTS)
     number = Bind("LONG")
@@ -127,7 +121,7 @@ def fetch_from_a_cursor_while_another_reply_is_under_way(transport: str) -> None
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def text_calls_among_the_results_of_a_statement(transport: str) -> None:
     mysql = connect(transport)
     name = f"three_results_{os.getpid()}"
@@ -162,7 +156,7 @@ def refuse_text_calls(mysql: CData) -> None:
 # A statement that is not there
 
 
-@case
+@CASES
 def statements_of_before_a_new_connect(transport: str) -> None:
     mysql = connect(transport)
     old = [Statement(mysql, "SELECT 'old'") for _ in range(4)]
@@ -191,7 +185,7 @@ def statements_of_before_a_new_connect(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def executing_what_is_not_prepared(transport: str) -> None:
     """It has sent nothing, so it leaves the connection alone."""
     mysql = connect(transport)
@@ -216,7 +210,7 @@ def executing_what_is_not_prepared(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def preparing_on_a_lost_connection_before_a_new_connect(transport: str) -> None:
     """In the library the handle never sends anything again, and waits for ever."""
     sql = b"SELECT 'anew'"
@@ -243,7 +237,7 @@ def preparing_on_a_lost_connection_before_a_new_connect(transport: str) -> None:
                 lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def executing_directly_what_would_not_be_sent(transport: str) -> None:
     mysql = connect(transport)
     stmt = Statement(mysql)
@@ -272,7 +266,7 @@ def executing_directly_what_would_not_be_sent(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def cursor_of_what_can_have_none(transport: str) -> None:
     """The library loses its place in the reply: nothing may come after that."""
     for sql in ("EXPLAIN SELECT 1", "SHOW WARNINGS", "ANALYZE FORMAT=JSON SELECT 1"):
@@ -293,7 +287,7 @@ def cursor_of_what_can_have_none(transport: str) -> None:
             lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def no_cursor_after_one_of_the_same_statement(transport: str) -> None:
     """The library would take its rows for those of a cursor still."""
     mysql = connect(transport)
@@ -316,7 +310,7 @@ def no_cursor_after_one_of_the_same_statement(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def calls_amid_the_results_of_a_lost_connection(transport: str) -> None:
     """There the library looks for more results for ever."""
     mysql = connect(transport)
@@ -354,7 +348,4 @@ def calls_amid_the_results_of_a_lost_connection(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

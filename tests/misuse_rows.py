@@ -7,17 +7,17 @@ test_misuse.py, like misuse_cases.py.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 
 from binding import Bind, Statement, bind_array, execute_all
 from capi_support import stmt_error
+from case_table import Cases
 from misuse_cases import INVALID, OUT_OF_SYNC, at_once, connect
 from misuse_replies import assert_answers, assert_code, assert_out_of_sync
 
 from mariadb_nb.capi import ffi, lib
 
-CASES: dict[str, Callable[[str], None]] = {}
+CASES = Cases()
 
 NO_DATA = lib.CR_NO_DATA
 
@@ -38,16 +38,10 @@ FIXED = (
 )
 
 
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
-
-
 # A row that is not there
 
 
-@case
+@CASES
 def seeking_where_no_rows_are_stored(transport: str) -> None:
     mysql = connect(transport)
     sql, number = "SELECT 1 UNION ALL SELECT 2", Bind("LONG")
@@ -91,7 +85,7 @@ def seeking_where_no_rows_are_stored(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def column_of_no_row(transport: str) -> None:
     mysql = connect(transport)
     text = Bind("STRING")
@@ -137,7 +131,7 @@ def column_of_no_row(transport: str) -> None:
 # A place for it that is not there
 
 
-@case
+@CASES
 def other_columns_than_were_bound(transport: str) -> None:
     mysql = connect(transport)
     first, second = Bind("STRING"), Bind("STRING")
@@ -172,7 +166,7 @@ def other_columns_than_were_bound(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def results_of_a_call_that_are_bound_once(transport: str) -> None:
     mysql = connect(transport)
     name = f"two_results_{os.getpid()}"
@@ -203,7 +197,7 @@ def results_of_a_call_that_are_bound_once(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def binding_a_column_to_no_buffer(transport: str) -> None:
     mysql = connect(transport)
     stmt = Statement(mysql, "SELECT '2001-02-03', 'three'")
@@ -235,7 +229,7 @@ def binding_a_column_to_no_buffer(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def metadata_of_a_statement_that_was_prepared_anew(transport: str) -> None:
     mysql = connect(transport)
     many = "SELECT " + ", ".join(f"{i} AS column_number_{i}" for i in range(12))
@@ -260,7 +254,4 @@ def metadata_of_a_statement_that_was_prepared_anew(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()

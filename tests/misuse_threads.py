@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
-from collections.abc import Callable
 
 from capi_support import error, rows, unpack
+from case_table import Cases
 from misuse_cases import OUT_OF_SYNC, at_once, connect
 
 from mariadb_nb.capi import ffi, lib
 
-CASES: dict[str, Callable[[str], None]] = {}
+CASES = Cases()
 
 
-def case(function: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a case under its name."""
-    CASES[function.__name__] = function
-    return function
-
-
-@case
+@CASES
 def two_threads_on_one_handle(transport: str) -> None:
     mysql = connect(transport)
     thread_id = lib.mysql_thread_id(mysql)
@@ -61,7 +54,7 @@ def two_threads_on_one_handle(transport: str) -> None:
         lib.mysql_close(handle)
 
 
-@case
+@CASES
 def cancel_from_another_thread(transport: str) -> None:
     mysql = connect(transport)
     outcome: list[tuple[int, int]] = []
@@ -88,7 +81,7 @@ def cancel_from_another_thread(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def cancel_of_a_number_that_is_anothers(transport: str) -> None:
     """Also in a forked child: what has the socket's number now is left alone."""
     mysql = connect(transport)
@@ -109,7 +102,7 @@ def cancel_of_a_number_that_is_anothers(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
-@case
+@CASES
 def many_threads_on_one_handle(transport: str) -> None:
     mysql = connect(transport)
     wrong: list[object] = []
@@ -145,7 +138,4 @@ def many_threads_on_one_handle(transport: str) -> None:
 
 
 if __name__ == "__main__":
-    CASES[sys.argv[1]](sys.argv[2])
-    print("refused as it should be")
-    sys.stdout.flush()
-    os._exit(0)
+    CASES.main()
