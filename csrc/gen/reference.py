@@ -55,19 +55,26 @@ A connection does one operation at a time, its results and statements included.
 In C the misuses below crash, hang or mix up rows. Here the call returns at once
 and nothing is sent. `mysql_errno()` and `mysql_error()` say why, for statements
 `mysql_stmt_errno()` and `mysql_stmt_error()`: a thread remembers its last
-refusal until it makes a call on the same handle that is let through and does
-more than look. The operation that waits is not disturbed.
+refusal of each handle (of eight) until it makes a call on it that is let through
+and does more than look. The operation that waits is not disturbed.
 
 - 2014 `CR_COMMANDS_OUT_OF_SYNC`: another operation of the connection waits; a
   `_cont` is not of the operation that waits; another thread is inside a call on
-  the connection; the rest of a result's rows is gone, as its connection was
-  closed, reset or put to other use; the columns of a statement are gone;
+  the connection; a reply has not been read to its end, or is another
+  statement's; the rest of a result's rows is gone, as its connection was closed
+  or connected anew; the columns of a statement are others than were bound;
   `mysql_server_end()` with open connections.
 - 5009 `CR_INVALID_PARAMETER`: the handle is NULL, closed, freed or was not made
   here; a pointer is NULL where that is not allowed; an argument that the library
   would take on trust is wrong.
 - 5002 `CR_ASYNC_NOT_SUPPORTED`: a `_start` without `MYSQL_OPT_NONBLOCK`.
-- 2056 `CR_STMT_CLOSED`: the connection of the statement was closed or reset.
+- 2056 `CR_STMT_CLOSED`: the connection of the statement was closed, reset or
+  connected anew.
+- 2051 `CR_NO_DATA`: the rows of the statement are not stored, or no row has been
+  fetched. 2031 `CR_PARAMS_NOT_BOUND`, 5006 `CR_BULK_WITHOUT_PARAMETERS`: what the
+  statement is executed with is not bound.
+- 5003 `CR_FUNCTION_NOT_SUPPORTED`: an option that leaves replies nothing can read.
+  2019 `CR_CANT_READ_CHARSET`: the character set of the options does not exist.
 - 2006 `CR_SERVER_GONE_ERROR`: the connection belongs to the parent process,
   which forked; or the call needs a connection that stands.
 - 2034 `CR_INVALID_PARAMETER_NO`: there is no column of that number.
