@@ -100,15 +100,14 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_contents_of_the_sdist(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {"/".join(name.split("/")[1:]) for name in archive.getnames()}
-    tracked = subprocess.run(
-        ["git", "ls-files", "csrc", "mariadb_nb", "tests", "examples", "benchmarks"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
+    sources = {
+        str(path.relative_to(ROOT))
+        for folder in ("csrc", "mariadb_nb", "tests", "examples", "benchmarks")
+        for ending in ("c", "h", "py", "pyi", "sql")
+        for path in (ROOT / folder).rglob(f"*.{ending}")
+    }
     expected = {"setup.py", "build_ffi.py", "pyproject.toml", "README.md", "LICENSE"}
-    assert expected | set(tracked) <= names
+    assert expected | sources <= names
     assert not [name for name in names if name.endswith((".so", ".o", ".pyc"))]
     assert not [name for name in names if name.endswith("_ffi.c")]
 
