@@ -19,8 +19,8 @@ mysql_of(const nb_handle *connection)
 }
 
 /* Whether a reply has been asked for and not been read to its end. */
-static bool
-is_under_way(const nb_handle *connection)
+bool
+nb_is_under_way(const nb_handle *connection)
 {
     const MYSQL *mysql = mysql_of(connection);
 
@@ -34,7 +34,7 @@ nb_check_connection(nb_call *call)
 {
     const nb_function *function = call->function;
     const nb_handle *turn = call->turn;
-    bool under_way = is_under_way(turn);
+    bool under_way = nb_is_under_way(turn);
 
     if (function->effects & NB_DELIVERS) {
         if (turn->owner != NULL && under_way) {
@@ -150,7 +150,7 @@ nb_check_statement(nb_call *call)
     if (function->rule < NB_BLOCK) {
         return 0;
     }
-    under_way = is_under_way(call->turn);
+    under_way = nb_is_under_way(call->turn);
     of_another = under_way && call->turn->owner != handle;
     handle->reads_own = under_way && !of_another;
     handle->in_sync = !under_way && stmt->state >= MYSQL_STMT_PREPARED;
@@ -218,6 +218,13 @@ is_lost(unsigned int code)
            code == CR_UNKNOWN_ERROR;
 }
 
+/* Whether an error was the server's answer, and not the library's own. */
+static bool
+is_from_server(unsigned int code)
+{
+    return code != 0 && code < CER_MIN_ERROR && (code < CR_MIN_ERROR || code > CR_MAX_ERROR);
+}
+
 /*
  * Whether the library has lost its place in the reply to a statement, although
  * nobody disturbed it: it does with a cursor on a statement that can have none,
@@ -229,7 +236,7 @@ has_lost_its_place(const nb_call *call, const MYSQL_STMT *stmt)
     const nb_handle *handle = call->handle;
     bool executed = call->function->effects & NB_EXECUTES && handle->in_sync;
     bool unexplained = call->failed && stmt->last_errno == 0;
-    bool gave_up = handle->reads_own && !is_under_way(call->turn);
+    bool gave_up = handle->reads_own && !nb_is_under_way(call->turn);
 
     return (executed || gave_up) && (unexplained || is_lost(stmt->last_errno));
 }
@@ -248,14 +255,13 @@ settle_statement(nb_call *call)
         cut_off(call->turn);
         stmt->state = MYSQL_STMT_PREPARED;
     }
-    if (handle->batches && stmt->last_errno != 0 &&
-        (mysql_of(call->turn)->net.pvio == NULL || is_lost(stmt->last_errno))) {
-        /* The batch was not ended: the library would go on to add to it. */
+    if (handle->batches && call->failed && !is_from_server(stmt->last_errno)) {
+        /* Perhaps the batch was not ended: the library would go on to add to it. */
         cut_off(call->turn);
         call->turn->broken = true;
     }
     if (effects & NB_PREPARES && stmt->last_errno != 0) {
-        if (handle->reads_own && is_under_way(call->turn)) {
+        if (handle->reads_own && nb_is_under_way(call->turn)) {
             cut_off(call->turn); /* nobody could read its rows any more */
         }
         /* What it was before is gone, in some releases with its columns. */
@@ -352,7 +358,7 @@ nb_settle_replies(nb_call *call)
     if (call->restore >= 0) {
         mysql_of(turn)->status = (enum mysql_status)call->restore;
     }
-    else if (of_statement || !is_under_way(turn)) {
-        turn->owner = of_statement && is_under_way(turn) ? call->handle : NULL;
+    else if (of_statement || !nb_is_under_way(turn)) {
+        turn->owner = of_statement && nb_is_under_way(turn) ? call->handle : NULL;
     }
 }

@@ -47,7 +47,7 @@ def run_apart(seed: int, server: TemporaryServer) -> str:
         check=False,
     )
     told = done.stdout.decode(errors="replace")
-    return f"seed {seed} {transport}: {done.returncode}\n{told[-4000:]}" * (
+    return f"seed {seed} {transport}: {done.returncode}\n{told}" * (
         done.returncode != 0
     )
 

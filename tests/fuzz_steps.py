@@ -93,12 +93,20 @@ class Fuzzer:
     # Calling
 
     def call(self, name: str, handle: CData, *arguments: Any) -> Any:
-        """A function, or its pair to the end, with calls in between."""
-        pair = f"{name}_start"
-        self.note(f"{name} {handle_name(handle)} {arguments!r}"[:160])
-        if not hasattr(lib, pair) or self.random.random() < 0.5:
-            return getattr(lib, name)(handle, *arguments)
-        start, cont = getattr(lib, pair), getattr(lib, f"{name}_cont")
+        """A function, or its pair to the end; both the call and its end are told."""
+        pairwise = hasattr(lib, f"{name}_start") and self.random.random() >= 0.5
+        how = "_start" if pairwise else ""
+        self.note(f"{name}{how} {handle_name(handle)} {arguments!r}"[:160])
+        if pairwise:
+            result = self.call_pair(name, handle, *arguments)
+        else:
+            result = getattr(lib, name)(handle, *arguments)
+        self.note(f"    = {result!r} {lib.mysql_errno(self.mysql)}")
+        return result
+
+    def call_pair(self, name: str, handle: CData, *arguments: Any) -> Any:
+        """The pair of a function to its end, with calls in between."""
+        start, cont = getattr(lib, f"{name}_start"), getattr(lib, f"{name}_cont")
         boxes: list[CData] = []
         if len(ffi.typeof(cont).args) == 3:
             boxes.append(ffi.new(ffi.typeof(cont).args[0].item.cname + " *"))
