@@ -24,6 +24,7 @@ SOURCES = (
     "csrc/guard.c",
     "csrc/guard_arguments.c",
     "csrc/guard_calls.c",
+    "csrc/guard_claim.c",
     "csrc/guard_end.c",
     "csrc/guard_handles.c",
     "csrc/guard_keep.c",
@@ -53,6 +54,8 @@ PREAMBLE = """\
 
 #include "guard.h"
 
+static const void *const nb_guard_claims = &nb_guard_functions;
+
 """
 
 
@@ -72,6 +75,7 @@ def emit(output: Path, include_dirs: Sequence[Path]) -> None:
         ffi.cdef(text, override=True)
     missing = "".join(f'"{name}", ' for name in sorted(absent))
     ffi.cdef("static const char *const nb_missing[];")
+    ffi.cdef("static const void *const nb_guard_claims;")
     preamble = (
         PREAMBLE
         + guard.wrappers(declared, absent)

@@ -116,6 +116,7 @@ void nb_forget_connection(void);
 long nb_live_connections(void);
 
 /* guard_replies.c: whose rows are on their way */
+bool nb_is_under_way(const nb_handle *connection);
 int nb_check_connection(nb_call *call);
 int nb_check_statement(nb_call *call);
 int nb_check_result(nb_call *call);
@@ -142,6 +143,7 @@ struct nb_handle {
     enum nb_kind kind;
     bool closed;  /* a connection or statement that is no more; its children keep this */
     bool foreign; /* made before a fork: it is the parent's */
+    bool claimed; /* of a connection: its turn is taken from one call to the next */
 
     /* The rest belongs to whoever has the turn. */
 
@@ -188,6 +190,7 @@ typedef struct nb_peeked {
 } nb_peeked;
 
 bool nb_table_peek(const void *address, nb_peeked *peeked);
+nb_handle *nb_table_find(enum nb_kind kind, const void *address);
 nb_handle *nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn,
                          const void **busy);
 int nb_table_add(nb_handle *handle);
@@ -203,11 +206,43 @@ void nb_socket_settle(nb_handle *connection, bool connecting);
 void nb_socket_nonblocking(nb_handle *connection, bool nonblocking);
 void nb_socket_shutdown(my_socket fd);
 uint64_t nb_socket_inode(my_socket fd);
-bool nb_socket_writable(my_socket fd);
+void nb_socket_hurry(MYSQL *mysql);
 bool nb_is_nonblocking(MYSQL *mysql);
 
 /* guard_tls.c: the errors that one connection leaves to the next */
 void nb_tls_forget_errors(void);
+
+/*
+ * guard_claim.c: the turn of a connection for whoever steps the library itself.
+ *
+ * The driver's part in C (csrc/wire) does not go through the wrapped functions:
+ * it takes the turn for as long as a statement and its reply last.  It is in
+ * another extension module, so it gets these by pointer.
+ */
+enum nb_claim_result {
+    NB_CLAIMED,
+    NB_CLAIM_BUSY,      /* another call or claim has the turn */
+    NB_CLAIM_SUSPENDED, /* an operation of the C API waits on it */
+    NB_CLAIM_UNREAD,    /* a reply has not been read to its end */
+    NB_CLAIM_FOREIGN,   /* it is the parent process's */
+    NB_CLAIM_CLOSED     /* it is no more */
+};
+
+typedef struct nb_claims {
+    size_t size; /* of this structure: both modules must be of one build */
+    /* Finds an open connection; the caller owns the reference, NULL: there is none. */
+    nb_handle *(*find)(const void *mysql);
+    void (*release)(nb_handle *connection);
+    /* Takes the turn of a connection, and gives it back. */
+    enum nb_claim_result (*claim)(nb_handle *connection);
+    void (*unclaim)(nb_handle *connection);
+    /* Before each step of whoever has the turn. */
+    void (*prepare)(nb_handle *connection);
+    /* Closes a connection without waiting; the caller has the turn, and nothing is suspended. */
+    void (*close)(nb_handle *connection);
+} nb_claims;
+
+extern const nb_claims nb_guard_functions;
 
 /* guard_end.c: the end of an operation, of a connection, of a process */
 bool nb_abandon(nb_handle *connection);

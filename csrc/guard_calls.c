@@ -60,7 +60,6 @@ static void
 close_at_once(nb_call *call, MYSQL *mysql)
 {
     const nb_operation *waiting = call->turn->operation;
-    my_socket fd;
 
     if (waiting != NULL) {
         bool ended = nb_abandon(call->turn);
@@ -71,10 +70,7 @@ close_at_once(nb_call *call, MYSQL *mysql)
         }
     }
     else {
-        fd = mysql_get_socket(mysql);
-        if (fd != NB_NO_SOCKET && !nb_socket_writable(fd)) {
-            nb_socket_shutdown(fd);
-        }
+        nb_socket_hurry(mysql);
     }
     mysql_close(mysql);
     nb_leave_freed(call);

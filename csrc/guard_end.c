@@ -61,8 +61,8 @@ disown(nb_handle *handle)
 {
     handle->foreign = true;
     my_socket fd = atomic_load(&handle->fd);
-    if (handle->kind == NB_CONNECTION && !atomic_load(&handle->taken) && devnull >= 0 &&
-        fd != NB_NO_SOCKET && nb_socket_inode(fd) == atomic_load(&handle->inode)) {
+    if (handle->kind == NB_CONNECTION && (handle->claimed || !atomic_load(&handle->taken)) &&
+        devnull >= 0 && fd != NB_NO_SOCKET && nb_socket_inode(fd) == atomic_load(&handle->inode)) {
         if (dup2(devnull, fd) == fd) {
             fcntl(fd, F_SETFD, FD_CLOEXEC);
         }

@@ -125,8 +125,8 @@ nb_socket_shutdown(my_socket fd)
 }
 
 /* Whether a few bytes can be sent without waiting. */
-bool
-nb_socket_writable(my_socket fd)
+static bool
+is_writable(my_socket fd)
 {
 #ifdef _WIN32
     WSAPOLLFD poller = {.fd = fd, .events = POLLOUT};
@@ -135,4 +135,15 @@ nb_socket_writable(my_socket fd)
     struct pollfd poller = {.fd = fd, .events = POLLOUT};
     return poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT);
 #endif
+}
+
+/* Before mysql_close(): its farewell must not wait for a full send buffer. */
+void
+nb_socket_hurry(MYSQL *mysql)
+{
+    my_socket fd = mysql_get_socket(mysql);
+
+    if (fd != NB_NO_SOCKET && !is_writable(fd)) {
+        nb_socket_shutdown(fd);
+    }
 }

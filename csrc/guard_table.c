@@ -96,6 +96,23 @@ find(stripe *where, uint64_t hashed, enum nb_kind kind, const void *address)
     return handle;
 }
 
+/* Finds a live handle; the caller owns a reference to it, and has no turn. */
+nb_handle *
+nb_table_find(enum nb_kind kind, const void *address)
+{
+    uint64_t hashed = hash(address);
+    stripe *where = stripe_of(hashed);
+    nb_handle *handle;
+
+    nb_lock_acquire(&where->lock);
+    handle = find(where, hashed, kind, address);
+    if (handle != NULL) {
+        atomic_fetch_add(&handle->references, 1);
+    }
+    nb_lock_release(&where->lock);
+    return handle;
+}
+
 /*
  * Finds a live handle and takes its turn, or that of its connection.
  * Returns NULL when there is none, or when its turn is taken: then *busy is the

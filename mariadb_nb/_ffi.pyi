@@ -4077,6 +4077,7 @@ class Lib:
     MYSQL_WAIT_EXCEPT: Final[int]
     MYSQL_WAIT_TIMEOUT: Final[int]
     nb_missing: Final[CData]
+    nb_guard_claims: Final[CData]
 
 ffi: Final[FFI]
 lib: Final[Lib]

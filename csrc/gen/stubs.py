@@ -190,8 +190,9 @@ def render(declarations: Declarations) -> str:
         lines.append(f"{name}: Final[CData]")
     for name in _numbers(declarations):
         lines.append(f"{name}: Final[int]")
-    # For capi.missing only.
+    # For capi.missing, and for mariadb_nb._wire.
     lines.append("nb_missing: Final[CData]")
+    lines.append("nb_guard_claims: Final[CData]")
     body = textwrap.indent("\n".join(lines), "    ") + "\n"
     return _HEAD + body + _TAIL
 
