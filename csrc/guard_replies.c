@@ -279,6 +279,10 @@ settle_statement(nb_call *call)
     else if (!(effects & NB_KEEPS)) {
         handle->row = false;
         handle->stored = effects & NB_STORES && stmt->state == MYSQL_STMT_USE_OR_STORE_CALLED;
+        if (handle->stored && stmt->result.data == NULL) {
+            /* Else the next mysql_stmt_execute() waits for rows that were all fetched before. */
+            stmt->state = MYSQL_STMT_FETCH_DONE;
+        }
     }
 }
 

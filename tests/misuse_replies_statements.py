@@ -347,5 +347,24 @@ def calls_amid_the_results_of_a_lost_connection(transport: str) -> None:
     lib.mysql_close(mysql)
 
 
+@CASES
+def execute_again_after_storing_rows_that_were_all_fetched(transport: str) -> None:
+    """There is nothing left to store, and the library waits for it for ever."""
+    mysql = connect(transport)
+    number = Bind("LONG")
+    with at_once():
+        stmt = Statement(mysql, "SELECT seq FROM seq_1_to_2").run()
+        stmt.ok(stmt.bind_result(number))
+        stmt.ok(stmt.fetch())
+        stmt.ok(stmt.fetch())
+        stmt.ok(stmt.store_result())
+        stmt.run()
+        stmt.ok(stmt.fetch())
+        assert number.value == 1
+        stmt.ok(stmt.close())
+        assert_answers(mysql)
+    lib.mysql_close(mysql)
+
+
 if __name__ == "__main__":
     CASES.main()
