@@ -1,7 +1,9 @@
 """Build the extension modules: finds Connector/C, everything else is in pyproject.toml.
 
 Owns the search for libmariadb and the compiler's flags. What the extension
-``mariadb_nb._ffi`` is made of is said in ``build_ffi.py``.
+``mariadb_nb._ffi`` is made of is said in ``build_ffi.py``; ``mariadb_nb._wire`` is
+what lies in ``csrc/wire``. Both link the same libmariadb: two copies of it would be
+two sets of plug-ins and options.
 
 The library is looked for, in this order, in ``MARIADB_NB_PREFIX`` (a folder
 with include/ and lib/), by the program that ``MARIADB_CONFIG`` names, by
@@ -44,6 +46,10 @@ STRICT = ["-Wall", "-Wextra", "-Wshadow", "-Werror"]
 
 #: For MARIADB_NB_SANITIZE=1: finds memory errors and undefined behaviour.
 SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+
+
+#: The sources of ``mariadb_nb._wire``.
+WIRE = Path("csrc") / "wire"
 
 
 class Library(NamedTuple):
@@ -160,9 +166,13 @@ class BuildExtensions(build_ext):
         generated = Path(self.build_temp) / "_ffi.c"
         include_dirs = [Path(folder) for folder in library.include_dirs]
         build_ffi.emit(generated, include_dirs)
+        sources = {
+            "mariadb_nb._ffi": [str(generated), *build_ffi.SOURCES],
+            "mariadb_nb._wire": [str(path) for path in sorted(WIRE.glob("*.c"))],
+        }
         for extension in self.extensions:
-            extension.sources = [str(generated), *build_ffi.SOURCES]
-            extension.depends = [str(path) for path in sorted(Path("csrc").glob("*.h"))]
+            extension.sources = sources[extension.name]
+            extension.depends = [str(path) for path in sorted(WIRE.parent.rglob("*.h"))]
             extension.include_dirs += ["csrc", *library.include_dirs]
             extension.library_dirs += library.library_dirs
             extension.libraries += library.libraries
@@ -192,7 +202,9 @@ LIMITED = not sysconfig.get_config_var("Py_DEBUG") and not sysconfig.get_config_
 
 if __name__ == "__main__":
     setup(
-        ext_modules=[Extension("mariadb_nb._ffi", [], py_limited_api=LIMITED)],
+        ext_modules=[
+            Extension("mariadb_nb._ffi", [], py_limited_api=LIMITED),
+            Extension("mariadb_nb._wire", []),
+        ],
         cmdclass={"build_ext": BuildExtensions},
-        options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
     )

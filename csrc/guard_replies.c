@@ -222,7 +222,9 @@ is_lost(unsigned int code)
 static bool
 is_from_server(unsigned int code)
 {
-    return code != 0 && code < CER_MIN_ERROR && (code < CR_MIN_ERROR || code > CR_MAX_ERROR);
+    /* A program in the server may raise any other number. */
+    return code != 0 && (code < CR_MIN_ERROR || code > CR_MAX_ERROR) &&
+           (code < CER_MIN_ERROR || code >= CER_MIN_ERROR + 100);
 }
 
 /*

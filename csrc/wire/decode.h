@@ -1,0 +1,97 @@
+/*
+ * decode.h - what the files that turn values into objects know of each other.
+ *
+ * A plan is made once for each result: it has a decoder for each column and a
+ * function that makes a row of them.  For a cell nothing is decided any more.
+ */
+
+#ifndef WIRE_DECODE_H
+#define WIRE_DECODE_H
+
+#include "wire.h"
+
+/* ---- reading.c ------------------------------------------------------------ */
+
+enum wire_shape {
+    WIRE_TUPLE,
+    WIRE_DICT,
+    WIRE_NAMEDTUPLE, /* make(names) -> a subclass of tuple without a __dict__ */
+    WIRE_SCALAR,
+    WIRE_CLASS, /* make(name=value, ...) -> a row */
+    WIRE_CALL   /* make(names)(value, ...) -> a row */
+};
+
+/* Immutable once it is made. */
+typedef struct wire_reading {
+    PyObject_HEAD wire_state *state; /* of the module, which the type keeps alive */
+    int shape;
+    bool invalid_dates_error;
+    PyObject *make; /* owned; NULL for the shapes that need none */
+    /* owned; {key: callable}; all NULL without converters */
+    PyObject *by_type;   /* number of a type */
+    PyObject *by_name;   /* name of a type or format, in lower case */
+    PyObject *by_column; /* name of a column */
+} wire_reading;
+
+struct wire_decimals;
+
+struct wire_column {
+    wire_decoder decode;         /* from the text to the value */
+    wire_decoder given;          /* what `callable` is called with */
+    PyObject *callable;          /* borrowed from the reading or the state, or NULL */
+    const MYSQL_FIELD *field;    /* borrowed */
+    const wire_reading *reading; /* borrowed from the plan */
+    struct wire_decimals *decimals;
+    unsigned int decimals_seen;
+};
+
+/* Returns a row; values and lengths are as mysql_fetch_row() delivers them. */
+typedef PyObject *(*wire_row)(wire_plan *plan, char *const *values, const unsigned long *lengths);
+
+struct wire_plan {
+    wire_row row;
+    wire_reading *reading; /* owned */
+    PyObject *names;       /* owned: a tuple; NULL when no one needs them */
+    PyObject *make;        /* owned; what the rows are made with, or NULL */
+    PyObject **cells;      /* room for the arguments of a call, or NULL */
+    bool atomic;           /* no value can refer to another object */
+    unsigned int count;
+    wire_column columns[];
+};
+
+/* Prepares the plan for its rows, once the columns are known. */
+int wire_plan_shape(wire_plan *plan, const MYSQL_FIELD *fields);
+
+/*
+ * Raises DataError: "column 'x' " and the format.  An exception that is set
+ * already becomes its cause.  Returns NULL.
+ */
+PyObject *wire_bad_value(const wire_column *column, const char *format, ...);
+
+/* Adds functions that let the tests decode without a server. */
+int wire_add_trial(PyObject *module);
+
+/* ---- decoders ------------------------------------------------------------- */
+
+PyObject *wire_integer(wire_column *column, const char *text, size_t length);
+PyObject *wire_double(wire_column *column, const char *text, size_t length);
+PyObject *wire_decimal(wire_column *column, const char *text, size_t length);
+void wire_decimals_free(struct wire_decimals *decimals); /* NULL is fine */
+
+PyObject *wire_text(wire_column *column, const char *text, size_t length);
+PyObject *wire_bytes(wire_column *column, const char *text, size_t length);
+/* Text in a charset that is not read: always DataError. */
+PyObject *wire_foreign_text(wire_column *column, const char *text, size_t length);
+/* What `callable` makes of the value; of JSON, a UUID, an address. */
+PyObject *wire_converted(wire_column *column, const char *text, size_t length);
+PyObject *wire_parsed(wire_column *column, const char *text, size_t length);
+
+/* The decoder for a column of characters, by the number of its charset. */
+wire_decoder wire_string_decoder(unsigned int charset);
+
+PyObject *wire_date(wire_column *column, const char *text, size_t length);
+PyObject *wire_datetime(wire_column *column, const char *text, size_t length);
+PyObject *wire_time(wire_column *column, const char *text, size_t length);
+int wire_import_datetime(void);
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * literal_text.c - from a string to an SQL literal.
+ *
+ * Owns the escaping.  A quote is doubled, never put behind a backslash: so a value
+ * stays inside of its quotes even on a server that has meanwhile turned to
+ * NO_BACKSLASH_ESCAPES.  Where a statement in the same text may turn it either
+ * way, nothing is escaped, and what has a backslash is written in hexadecimal.
+ */
+
+#include "template.h"
+
+/*
+ * What stands for a byte, behind a backslash or another quote; 0 for the byte itself.
+ * The server needs it for the quote and the backslash only; the others would not
+ * pass programs that read its logs line by line.
+ */
+static const char escapes[256] = {
+    ['\''] = '\'', ['\\'] = '\\', ['\0'] = '0', ['\n'] = 'n', ['\r'] = 'r', ['\x1a'] = 'Z',
+};
+static const char quotes_only[256] = {['\''] = '\''};
+
+/* How many bytes need another one.  No table and no branch: compilers make vectors of it. */
+static size_t
+count_escapes(const char *data, size_t length, bool backslash)
+{
+    size_t quote = 0;
+    size_t other = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        const char c = data[i];
+        quote += c == '\'';
+        other += (c == '\\') | (c == '\0') | (c == '\n') | (c == '\r') | (c == '\x1a');
+    }
+    return backslash ? quote + other : quote;
+}
+
+/* Writes a string in quotes; the data must not change meanwhile. */
+static int
+write_string(wire_writer *writer, const wire_encoding *how, const char *data, size_t length)
+{
+    const bool backslash = (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) == 0;
+    const char *const table = backslash ? escapes : quotes_only;
+    size_t left = count_escapes(data, length, backslash);
+    size_t done = 0;
+    char *at = NULL;
+
+    if (wire_reserve(writer, length + left + 2) < 0) {
+        return -1;
+    }
+    at = writer->at;
+    *at++ = '\'';
+    for (; left != 0; left--) {
+        const size_t start = done;
+        while (table[(unsigned char)data[done]] == '\0') {
+            done++;
+        }
+        memcpy(at, data + start, done - start);
+        at += done - start;
+        *at++ = data[done] == '\'' ? '\'' : '\\';
+        *at++ = table[(unsigned char)data[done]];
+        done++;
+    }
+    memcpy(at, data + done, length - done);
+    at += length - done;
+    *at++ = '\'';
+    writer->at = at;
+    return 0;
+}
+
+/* Whether the server might take a backslash in the data for one, or for an escape. */
+static bool
+is_doubtful(const wire_encoding *how, const char *data, size_t length)
+{
+    return (how->mode & WIRE_SEVERAL) != 0 && memchr(data, '\\', length) != NULL;
+}
+
+/* Writes an introducer and a string in hexadecimal. */
+static int
+write_hexadecimal(wire_writer *writer, const char *introducer, const char *data, size_t length)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    if (length > (SIZE_MAX - 64) / 2 || wire_write(writer, introducer, strlen(introducer)) < 0 ||
+        wire_reserve(writer, 2 * length + 3) < 0) {
+        return -1;
+    }
+    *writer->at++ = 'X';
+    *writer->at++ = '\'';
+    for (size_t i = 0; i < length; i++) {
+        *writer->at++ = digits[(unsigned char)data[i] >> 4];
+        *writer->at++ = digits[(unsigned char)data[i] & 15];
+    }
+    *writer->at++ = '\'';
+    return 0;
+}
+
+static int
+write_text(wire_writer *writer, const wire_encoding *how, const char *data, size_t length)
+{
+    return is_doubtful(how, data, length) ? write_hexadecimal(writer, "_utf8mb4 ", data, length)
+                                          : write_string(writer, how, data, length);
+}
+
+int
+wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    PyObject *bytes = NULL; /* new */
+    int status = -1;
+
+    if (PyUnicode_IS_COMPACT_ASCII(value)) {
+        return write_text(writer, how, (const char *)PyUnicode_1BYTE_DATA(value),
+                          (size_t)PyUnicode_GET_LENGTH(value));
+    }
+    /* Not PyUnicode_AsUTF8(): it would double the memory of the caller's string. */
+    bytes = PyUnicode_AsUTF8String(value);
+    if (bytes == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear(); /* it holds the value */
+            wire_refuse(how, how->state->DataError,
+                        "has a lone surrogate, which utf8mb4 cannot hold: encode it to bytes");
+        }
+        return -1;
+    }
+    status = write_text(writer, how, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return status;
+}
+
+/* _binary'..' takes half the room of X'..' and is the same to the server. */
+int
+wire_bytes_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    const char *data = PyBytes_AS_STRING(value);
+    const size_t length = (size_t)PyBytes_GET_SIZE(value);
+
+    if (is_doubtful(how, data, length)) {
+        return write_hexadecimal(writer, "", data, length);
+    }
+    if (wire_write(writer, "_binary", 7) < 0) {
+        return -1;
+    }
+    return write_string(writer, how, data, length);
+}
+
+/* A copy's literal: of bytes that somebody else could change meanwhile, or of the text
+   that stands for an object. */
+int
+wire_copied_literal(wire_writer *writer, const wire_encoding *how, PyObject *copy /* stolen */)
+{
+    int status = -1;
+
+    if (copy != NULL) {
+        status = PyBytes_Check(copy) ? wire_bytes_literal(writer, how, copy)
+                                     : wire_str_literal(writer, how, copy);
+        Py_DECREF(copy);
+    }
+    return status;
+}

@@ -1,0 +1,234 @@
+/*
+ * login.c - what the library is kept from while it logs in.
+ *
+ * Owns two things that no option can say.  Which doubts about a certificate
+ * end the connection: 3.4 asks a function, and the library's own cannot do
+ * without the host's name, nor without any check but with TLS required.  And
+ * that nobody is asked anything: the plug-in `dialog` reads the terminal when
+ * the server has more questions than there are passwords.
+ *
+ * Only handles that were given to prepare_login() are treated so; others, of
+ * whoever else uses the library in this process, are not.  Knows nothing of
+ * what the user wants: mariadb_nb.handshake does.
+ *
+ * The functions that the library calls run on the stack of a suspended
+ * operation, without the interpreter: they only look, copy and answer.
+ */
+
+#include "wire.h"
+
+#include <errmsg.h>
+#include <ma_pvio.h>
+#include <mysql/plugin_auth.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum certificate_check { BY_LIBRARY, NO_CHECK, CHAIN_ONLY };
+
+/* The key under which a handle is known as ours, MARIADB_OPT_USERDATA. */
+static const char mark[] = "mariadb_nb.login";
+
+/* ---- certificates ---------------------------------------------------------- */
+
+#ifdef MARIADB_TLS_VERIFY_OK
+
+/* What MARIADB_TLS begins with; its header cannot be included. */
+struct tls_head {
+    void *data;
+    MARIADB_PVIO *pvio;
+};
+
+/* Encryption is all that was asked for. */
+static int
+accept_certificate(void *tls, unsigned int flags)
+{
+    NET *net = &((struct tls_head *)tls)->pvio->mysql->net;
+
+    (void)flags;
+    /* The handshake has left its doubts here, and they would be read again. */
+    net->tls_verify_status = MARIADB_TLS_VERIFY_OK;
+    net->last_errno = 0;
+    net->last_error[0] = '\0';
+    return 0;
+}
+
+/* The certificate has to be good, but for any host. The handshake has said why. */
+static int
+check_chain(void *tls, unsigned int flags)
+{
+    (void)flags;
+    return ((struct tls_head *)tls)->pvio->mysql->net.tls_verify_status != MARIADB_TLS_VERIFY_OK;
+}
+
+static int
+set_certificate_check(MYSQL *mysql, enum certificate_check check)
+{
+    int (*callback)(void *, unsigned int) = check == NO_CHECK ? accept_certificate : check_chain;
+
+    if (check == BY_LIBRARY) {
+        return mysql_optionsv(mysql, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, (void *)NULL);
+    }
+    return mysql_optionsv(mysql, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, callback);
+}
+
+#else
+
+static int
+set_certificate_check(MYSQL *mysql, enum certificate_check check)
+{
+    (void)mysql;
+    return check != BY_LIBRARY;
+}
+
+#endif
+
+/* ---- dialog ------------------------------------------------------------------ */
+
+/* As in mysql/client_plugin.h, which cannot be compiled where a distribution ships it. */
+struct auth_plugin {
+    int type;
+    unsigned int interface_version;
+    const char *name;
+    const char *author;
+    const char *desc;
+    unsigned int version[3];
+    const char *license;
+    void *mysql_api;
+    int (*init)(char *, size_t, int, va_list);
+    int (*deinit)(void);
+    int (*options)(const char *, const void *);
+    int (*authenticate_user)(MYSQL_PLUGIN_VIO *vio, MYSQL *mysql);
+};
+
+enum { AUTH_PLUGIN = 2, AUTH_PLUGIN_MAJOR = 0x01, PASSWORD_QUESTION = 2 };
+
+static pthread_once_t dialog_once = PTHREAD_ONCE_INIT;
+/* The plug-in's own function, NULL if there is no such plug-in; written once. */
+static int (*own_dialog)(MYSQL_PLUGIN_VIO *vio, MYSQL *mysql);
+
+static int
+refuse_question(MYSQL *mysql)
+{
+    NET *net = &mysql->net;
+
+    net->last_errno = CR_AUTH_PLUGIN_ERR;
+    memcpy(net->sqlstate, "HY000", sizeof("HY000"));
+    snprintf(net->last_error, sizeof(net->last_error),
+             "The server's login asks more than for one password: nobody is there to answer");
+    return CR_ERROR;
+}
+
+/* Answer the first question for a password with the password, and nothing else. */
+static int
+answer_password(MYSQL_PLUGIN_VIO *vio, MYSQL *mysql)
+{
+    const char *password = mysql->passwd != NULL ? mysql->passwd : "";
+    bool opened = false, answered = false, last = false;
+
+    while (!last) {
+        unsigned char *packet;
+        int length = vio->read_packet(vio, &packet);
+        if (length < 0) {
+            return CR_ERROR;
+        }
+        if (length == 0 && !opened) { /* after a change of the user the client begins */
+            opened = true;
+        }
+        else if (length > 0 && (packet[0] == 0 || packet[0] == 254)) { /* the verdict */
+            return CR_OK_HANDSHAKE_COMPLETE;
+        }
+        else if (length > 0 && packet[0] >> 1 == PASSWORD_QUESTION && !answered &&
+                 password[0] != '\0') {
+            answered = true;
+            last = (packet[0] & 1) != 0;
+        }
+        else {
+            return refuse_question(mysql);
+        }
+        if (vio->write_packet(vio, (const unsigned char *)password, (int)strlen(password) + 1)) {
+            return CR_ERROR;
+        }
+    }
+    return CR_OK;
+}
+
+static int
+dialog(MYSQL_PLUGIN_VIO *vio, MYSQL *mysql)
+{
+    void *marked = NULL;
+
+    mysql_get_optionv(mysql, MARIADB_OPT_USERDATA, (void *)mark, (void *)&marked);
+    return marked != NULL ? answer_password(vio, mysql) : own_dialog(vio, mysql);
+}
+
+static void
+silence_dialog(void)
+{
+    MYSQL *mysql = mysql_init(NULL);
+    struct auth_plugin *plugin; /* the library's */
+
+    if (mysql == NULL) {
+        return;
+    }
+    plugin = (struct auth_plugin *)mysql_client_find_plugin(mysql, "dialog", AUTH_PLUGIN);
+    if (plugin != NULL && plugin->type == AUTH_PLUGIN &&
+        plugin->interface_version >> 8 == AUTH_PLUGIN_MAJOR &&
+        strcmp(plugin->name, "dialog") == 0) {
+        own_dialog = plugin->authenticate_user;
+        plugin->authenticate_user = dialog;
+    }
+    mysql_close(mysql);
+}
+
+/* ---- the module's functions ---------------------------------------------------- */
+
+static PyObject *
+prepare_login(PyObject *module, PyObject *args)
+{
+    wire_state *state = PyModule_GetState(module);
+    Py_ssize_t address;
+    int check;
+    MYSQL *mysql;
+
+    if (!PyArg_ParseTuple(args, "ni:prepare_login", &address, &check)) {
+        return NULL;
+    }
+    if (address == 0 || check < BY_LIBRARY || check > CHAIN_ONLY) {
+        PyErr_SetString(PyExc_ValueError, "prepare_login() takes a handle and a check of 0 to 2");
+        return NULL;
+    }
+    mysql = (MYSQL *)address;
+    if (set_certificate_check(mysql, (enum certificate_check)check) != 0) {
+        PyErr_SetString(state->NotSupportedError,
+                        "mariadb_nb was built with another libmariadb than it runs with, "
+                        "and cannot do TLS like this: install it again");
+        return NULL;
+    }
+    if (mysql_optionsv(mysql, MARIADB_OPT_USERDATA, (void *)mark, (void *)mark) != 0) {
+        return PyErr_NoMemory();
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"prepare_login", prepare_login, METH_VARARGS,
+     PyDoc_STR("prepare_login(handle: int, certificate_check: int, /) -> None\n\n"
+               "Set what a handle must not do while it logs in; before connecting.")},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+wire_add_login(PyObject *module)
+{
+    pthread_once(&dialog_once, silence_dialog);
+    if (PyModule_AddFunctions(module, methods) < 0 ||
+        PyModule_AddIntConstant(module, "CHECK_BY_LIBRARY", BY_LIBRARY) < 0 ||
+        PyModule_AddIntConstant(module, "CHECK_NOTHING", NO_CHECK) < 0 ||
+        PyModule_AddIntConstant(module, "CHECK_CHAIN_ONLY", CHAIN_ONLY) < 0 ||
+        PyModule_AddObjectRef(module, "has_dialog", own_dialog != NULL ? Py_True : Py_False) < 0) {
+        return -1;
+    }
+    return 0;
+}

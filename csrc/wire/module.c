@@ -1,0 +1,126 @@
+/*
+ * module.c - the module mariadb_nb._wire: its state and its parts.
+ *
+ * Owns what is looked up once for each interpreter.  Knows of its parts only
+ * that each adds itself.
+ */
+
+#include "wire.h"
+
+/* Where the objects of the state come from. */
+static const struct {
+    const char *module;
+    const char *name;
+    size_t offset;
+} imports[] = {
+    {"mariadb_nb.errors", "DataError", offsetof(wire_state, DataError)},
+    {"mariadb_nb.errors", "InterfaceError", offsetof(wire_state, InterfaceError)},
+    {"mariadb_nb.errors", "NotSupportedError", offsetof(wire_state, NotSupportedError)},
+    {"mariadb_nb.errors", "ProgrammingError", offsetof(wire_state, ProgrammingError)},
+    {"mariadb_nb.errors", "Busy", offsetof(wire_state, Busy)},
+    {"mariadb_nb.errors", "from_server", offsetof(wire_state, error_from)},
+    {"decimal", "Decimal", offsetof(wire_state, Decimal)},
+    {"uuid", "UUID", offsetof(wire_state, UUID)},
+    {"ipaddress", "IPv4Address", offsetof(wire_state, IPv4Address)},
+    {"ipaddress", "IPv6Address", offsetof(wire_state, IPv6Address)},
+    {"enum", "Enum", offsetof(wire_state, Enum)},
+    {"json", "loads", offsetof(wire_state, json_loads)},
+};
+
+static int (*const parts[])(PyObject *module) = {
+    wire_add_reading, wire_add_channel, wire_add_login, wire_add_template, wire_add_connector,
+};
+
+/* One object of the state. */
+static PyObject **
+slot_at(wire_state *state, size_t offset)
+{
+    return (PyObject **)((char *)state + offset);
+}
+
+static int
+wire_exec(PyObject *module)
+{
+    wire_state *state = PyModule_GetState(module);
+
+    for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++) {
+        PyObject *from = PyImport_ImportModule(imports[i].module); /* new */
+        if (from == NULL) {
+            return -1;
+        }
+        *slot_at(state, imports[i].offset) = PyObject_GetAttrString(from, imports[i].name);
+        Py_DECREF(from);
+        if (*slot_at(state, imports[i].offset) == NULL) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i] != NULL && parts[i](module) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+wire_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    wire_state *state = PyModule_GetState(module);
+
+    for (size_t i = 0; i < sizeof(wire_state) / sizeof(PyObject *); i++) {
+        Py_VISIT(((PyObject **)state)[i]);
+    }
+    return 0;
+}
+
+static int
+wire_clear(PyObject *module)
+{
+    wire_state *state = PyModule_GetState(module);
+
+    for (size_t i = 0; i < sizeof(wire_state) / sizeof(PyObject *); i++) {
+        Py_CLEAR(((PyObject **)state)[i]);
+    }
+    return 0;
+}
+
+static void
+wire_free(void *module)
+{
+    wire_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, wire_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef wire_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "mariadb_nb._wire",
+    .m_doc = PyDoc_STR("The driver's part in C; see csrc/wire/wire.h."),
+    .m_size = sizeof(wire_state),
+    .m_slots = slots,
+    .m_traverse = wire_traverse,
+    .m_clear = wire_clear,
+    .m_free = wire_free,
+};
+
+wire_state *
+wire_state_of(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &wire_module); /* borrowed */
+    return module != NULL ? PyModule_GetState(module) : NULL;
+}
+
+PyMODINIT_FUNC
+PyInit__wire(void)
+{
+    return PyModuleDef_Init(&wire_module);
+}

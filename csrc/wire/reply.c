@@ -1,0 +1,243 @@
+/*
+ * reply.c - what a statement was answered with: its rows, and how it ended.
+ *
+ * Owns the library's result until nobody asks for its columns any more.  By
+ * then all rows have been read, so that freeing it never touches the network.
+ */
+
+#include "channel.h"
+
+#include <errmsg.h>
+#include <stddef.h>
+#include <structmember.h>
+
+/* ---- Errors ------------------------------------------------------------------ */
+
+void
+wire_raise(wire_state *state, MYSQL *mysql)
+{
+    const char *message = mysql_error(mysql);
+    unsigned int code = mysql_errno(mysql);
+    PyObject *error; /* new */
+    PyObject *text;  /* new */
+
+    if (code == 0) { /* some ways of losing a connection set none (CONC-703) */
+        code = CR_SERVER_LOST;
+        message = "Lost connection to server during query";
+    }
+    text = PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
+    if (text == NULL) {
+        return;
+    }
+    error = PyObject_CallFunction(state->error_from, "IsN", code, mysql_sqlstate(mysql), text);
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
+}
+
+/* ---- What the server says beside the rows -------------------------------------- */
+
+/* The changes of the session's state of one kind, added to a list. */
+static int
+add_changes(PyObject *changes, MYSQL *mysql, enum enum_session_state_type kind)
+{
+    const char *data;
+    size_t length;
+    int status = mysql_session_track_get_first(mysql, kind, &data, &length);
+
+    while (status == 0) {
+        PyObject *change = Py_BuildValue(
+            "(iN)", (int)kind, PyUnicode_DecodeUTF8(data, (Py_ssize_t)length, "replace")); /* new */
+        if (change == NULL || PyList_Append(changes, change) < 0) {
+            Py_XDECREF(change);
+            return -1;
+        }
+        Py_DECREF(change);
+        status = mysql_session_track_get_next(mysql, kind, &data, &length);
+    }
+    return 0;
+}
+
+int
+wire_reply_settle(wire_reply *reply, MYSQL *mysql)
+{
+    const char *info = mysql_info(mysql);
+
+    reply->affected_rows = mysql_affected_rows(mysql);
+    reply->insert_id = mysql_insert_id(mysql);
+    reply->warning_count = mysql_warning_count(mysql);
+    reply->server_status = mysql->server_status;
+    wire_plan_free(reply->plan);
+    reply->plan = NULL;
+    if (info != NULL) {
+        reply->info = PyUnicode_DecodeUTF8(info, (Py_ssize_t)strlen(info), "replace");
+        if (reply->info == NULL) {
+            return -1;
+        }
+    }
+    if (mysql->server_status & SERVER_SESSION_STATE_CHANGED) {
+        reply->changes = PyList_New(0);
+        if (reply->changes == NULL) {
+            return -1;
+        }
+        for (int kind = SESSION_TRACK_BEGIN; kind <= SESSION_TRACK_END; kind++) {
+            if (add_changes(reply->changes, mysql, (enum enum_session_state_type)kind) < 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* ---- The type ------------------------------------------------------------------ */
+
+/* Takes the result over, also when it fails. */
+wire_reply *
+wire_reply_new(wire_state *state, MYSQL_RES *result)
+{
+    wire_reply *reply = PyObject_GC_New(wire_reply, state->Reply);
+
+    if (reply == NULL) {
+        if (result != NULL) {
+            result->handle = NULL; /* freeing must not read the rest */
+            mysql_free_result(result);
+        }
+        return NULL;
+    }
+    memset((char *)reply + sizeof(PyObject), 0, sizeof(*reply) - sizeof(PyObject));
+    reply->result = result;
+    PyObject_GC_Track(reply);
+    return reply;
+}
+
+/* Gets ready for rows.  Returns 0, or -1 with an exception: it has no plan. */
+int
+wire_reply_expect(wire_reply *reply, PyObject *reading, bool stream)
+{
+    if (!stream) {
+        reply->rows = PyList_New(0);
+        if (reply->rows == NULL) {
+            return -1;
+        }
+    }
+    reply->plan = wire_plan_new(reading, reply->result->fields, reply->result->field_count);
+    return reply->plan == NULL ? -1 : 0;
+}
+
+static int
+reply_traverse(wire_reply *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->rows);
+    return wire_plan_traverse(self->plan, visit, arg);
+}
+
+static int
+reply_clear(wire_reply *self)
+{
+    Py_CLEAR(self->rows);
+    return 0;
+}
+
+static void
+reply_dealloc(wire_reply *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    wire_plan_free(self->plan);
+    if (self->result != NULL) {
+        self->result->handle = NULL; /* whatever is left to read is the channel's business */
+        mysql_free_result(self->result);
+    }
+    Py_XDECREF(self->rows);
+    Py_XDECREF(self->columns);
+    Py_XDECREF(self->info);
+    Py_XDECREF(self->changes);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+reply_columns(wire_reply *self, void *Py_UNUSED(closure))
+{
+    PyObject *columns; /* new */
+
+    if (self->result == NULL) {
+        Py_RETURN_NONE;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->columns == NULL) {
+        self->columns = wire_describe(self->result->fields, self->result->field_count);
+    }
+    columns = Py_XNewRef(self->columns);
+    Py_END_CRITICAL_SECTION();
+    return columns;
+}
+
+static PyObject *
+reply_affected_rows(wire_reply *self, void *Py_UNUSED(closure))
+{
+    if (self->affected_rows == (unsigned long long)-1) {
+        return PyLong_FromLong(-1);
+    }
+    return PyLong_FromUnsignedLongLong(self->affected_rows);
+}
+
+static PyObject *
+reply_has_rows(wire_reply *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->result != NULL);
+}
+
+static PyGetSetDef reply_getset[] = {
+    {"columns", (getter)reply_columns, NULL,
+     PyDoc_STR("What is known of the columns, a tuple for each; None without rows."), NULL},
+    {"affected_rows", (getter)reply_affected_rows, NULL,
+     PyDoc_STR("mysql_affected_rows(); -1 while it is not known."), NULL},
+    {"has_rows", (getter)reply_has_rows, NULL, PyDoc_STR("Whether it is a result set."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef reply_members[] = {
+    {"rows", T_OBJECT, offsetof(wire_reply, rows), READONLY,
+     PyDoc_STR("The list of rows; None without rows or when they stream.")},
+    {"info", T_OBJECT, offsetof(wire_reply, info), READONLY, PyDoc_STR("mysql_info(), or None.")},
+    {"changes", T_OBJECT, offsetof(wire_reply, changes), READONLY,
+     PyDoc_STR("Changes of the session's state: a list of (SESSION_TRACK_*, text), or None.")},
+    {"insert_id", T_ULONGLONG, offsetof(wire_reply, insert_id), READONLY,
+     PyDoc_STR("mysql_insert_id(); 0 without one.")},
+    {"warning_count", T_UINT, offsetof(wire_reply, warning_count), READONLY,
+     PyDoc_STR("mysql_warning_count().")},
+    {"server_status", T_UINT, offsetof(wire_reply, server_status), READONLY,
+     PyDoc_STR("SERVER_STATUS_* bits.")},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot reply_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("What a statement was answered with.")},
+    {Py_tp_dealloc, reply_dealloc},
+    {Py_tp_traverse, reply_traverse},
+    {Py_tp_clear, reply_clear},
+    {Py_tp_getset, reply_getset},
+    {Py_tp_members, reply_members},
+    {0, NULL},
+};
+
+static PyType_Spec reply_spec = {
+    .name = "mariadb_nb._wire.Reply",
+    .basicsize = sizeof(wire_reply),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = reply_slots,
+};
+
+int
+wire_add_reply(PyObject *module)
+{
+    wire_state *state = PyModule_GetState(module);
+
+    state->Reply = (PyTypeObject *)PyType_FromModuleAndSpec(module, &reply_spec, NULL);
+    return state->Reply == NULL ? -1 : PyModule_AddType(module, state->Reply);
+}

@@ -1,0 +1,373 @@
+/*
+ * step.c - steps the library through a statement and its replies.
+ *
+ * Owns the order of the calls: what follows when one is over, and what comes of
+ * it all.  What callers may ask for, and when, is channel.c's business.
+ *
+ * Rows are decoded as they arrive: between two calls of the library, never
+ * inside one.
+ */
+
+#include "channel.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <time.h>
+#endif
+
+/* Rows between two looks at the clock, and the time for one turn. */
+#define ROWS_AT_ONCE 16
+#define BUDGET_NS 1500000
+
+const nb_claims *wire_guard;
+
+/* ---- The turn of the connection --------------------------------------------- */
+
+int
+wire_refuse_claim(wire_channel *self, enum nb_claim_result why)
+{
+    static const char *const texts[] = {
+        [NB_CLAIM_BUSY] = "another operation is going on on this connection",
+        [NB_CLAIM_SUSPENDED] = "an operation of the C API waits on this connection",
+        [NB_CLAIM_UNREAD] = "a reply of the C API has not been read to its end",
+        [NB_CLAIM_FOREIGN] = "the connection belongs to the parent process; connect anew",
+        [NB_CLAIM_CLOSED] = "the connection is closed",
+    };
+    bool busy = why == NB_CLAIM_BUSY || why == NB_CLAIM_SUSPENDED || why == NB_CLAIM_UNREAD;
+
+    PyErr_SetString(busy ? self->state->Busy : self->state->InterfaceError, texts[why]);
+    return -1;
+}
+
+/* Takes the connection's turn for a statement and all its replies. */
+int
+wire_claim(wire_channel *self)
+{
+    enum nb_claim_result result;
+
+    if (self->mysql == NULL || self->broken) {
+        PyErr_SetString(self->state->InterfaceError,
+                        self->broken ? "the connection is broken; close it and connect anew"
+                                     : "the connection is closed");
+        return -1;
+    }
+    if (self->claimed) {
+        return wire_refuse_claim(self, NB_CLAIM_BUSY);
+    }
+    result = wire_guard->claim(self->handle);
+    if (result != NB_CLAIMED) {
+        return wire_refuse_claim(self, result);
+    }
+    self->claimed = true;
+    return 0;
+}
+
+/* ---- The end of a statement ---------------------------------------------------- */
+
+/* Forgets the statement; the connection is ready for the next, or broken. */
+void
+wire_finish(wire_channel *self)
+{
+    self->phase = IDLE;
+    self->events = 0;
+    self->midway = false;
+    self->stream = self->discarding = self->ended = false;
+    Py_CLEAR(self->sql);
+    Py_CLEAR(self->reading);
+    Py_CLEAR(self->replies);
+    Py_CLEAR(self->piece);
+    Py_CLEAR(self->failure);
+    Py_CLEAR(self->reply);
+    if (self->claimed && !self->broken) {
+        self->claimed = false;
+        wire_guard->unclaim(self->handle);
+    }
+}
+
+/* Whether an error is the library's own and not the server's answer. */
+static bool
+is_own_error(unsigned int code)
+{
+    /* A program in the server may raise any other number. */
+    return code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) ||
+           (code >= CER_MIN_ERROR && code < CER_MIN_ERROR + 100);
+}
+
+/* Raises the exception that was remembered. */
+PyObject *
+wire_raise_failure(wire_channel *self)
+{
+    PyObject *failure = self->failure;
+
+    self->failure = NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(failure), failure);
+    Py_DECREF(failure);
+    return NULL;
+}
+
+/* Remembers the exception that is set, for when the reply has been read. */
+static void
+remember_failure(wire_channel *self)
+{
+    PyObject *type;
+    PyObject *value;
+    PyObject *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (self->failure == NULL && value != NULL) {
+        if (traceback != NULL) {
+            PyException_SetTraceback(value, traceback);
+        }
+        self->failure = Py_NewRef(value);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
+/* What the caller gets: replies, the head of a stream, or a piece of it. */
+static PyObject *
+take_outcome(wire_channel *self)
+{
+    PyObject *outcome = self->piece;
+
+    if (outcome != NULL) {
+        self->piece = NULL;
+        return outcome;
+    }
+    return Py_NewRef(self->stream ? (PyObject *)self->reply : self->replies);
+}
+
+/* The statement failed: raises the library's error, or an earlier one. */
+static PyObject *
+fail(wire_channel *self)
+{
+    PyObject *outcome = NULL; /* new */
+    unsigned int code = mysql_errno(self->mysql);
+
+    self->broken = is_own_error(code) || self->mysql->net.pvio == NULL;
+    if (code == ER_LOCK_DEADLOCK || code == ER_CHECKREAD) {
+        /* The transaction was rolled back, and an error has no status to say so. */
+        self->mysql->server_status &= ~(unsigned int)SERVER_STATUS_IN_TRANS;
+    }
+    if (self->piece != NULL && PyList_GET_SIZE(self->piece) > 0 && self->failure == NULL &&
+        !self->discarding && !self->broken) {
+        /* First the rows that came before it. */
+        wire_raise(self->state, self->mysql);
+        remember_failure(self);
+        self->ended = true;
+        return take_outcome(self);
+    }
+    if (self->failure != NULL) {
+        wire_raise_failure(self);
+    }
+    else if (self->broken || !self->discarding) {
+        wire_raise(self->state, self->mysql);
+    }
+    else {
+        outcome = Py_NewRef(Py_None);
+    }
+    wire_finish(self);
+    return outcome;
+}
+
+/* All replies have been read. */
+static PyObject *
+complete(wire_channel *self)
+{
+    bool wanted = !self->discarding && self->failure == NULL;
+    PyObject *outcome = wanted ? take_outcome(self) : NULL; /* new */
+
+    if (self->failure != NULL) {
+        wire_raise_failure(self);
+    }
+    else if (!wanted) {
+        outcome = Py_NewRef(Py_None);
+    }
+    wire_finish(self);
+    return outcome;
+}
+
+/* ---- Steps ------------------------------------------------------------------------ */
+
+static int64_t
+now_ns(void)
+{
+#ifdef _WIN32
+    return (int64_t)GetTickCount64() * 1000000;
+#else
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+#endif
+}
+
+/* Goes on with the library's call that is suspended. */
+int
+wire_resume_call(wire_channel *self, int ready)
+{
+    switch (self->phase) {
+    case QUERY:
+        return mysql_real_query_cont(&self->status, self->mysql, ready);
+    case NEXT:
+        return mysql_next_result_cont(&self->status, self->mysql, ready);
+    case ROWS:
+        return mysql_fetch_row_cont(&self->row, self->reply->result, ready);
+    case IDLE:
+    case BETWEEN:
+        break;
+    }
+    return 0;
+}
+
+void
+wire_start_next(wire_channel *self)
+{
+    self->phase = NEXT;
+    self->status = 1;
+    self->events = mysql_next_result_start(&self->status, self->mysql);
+}
+
+void
+wire_start_row(wire_channel *self)
+{
+    self->row = NULL;
+    self->events = mysql_fetch_row_start(&self->row, self->reply->result);
+}
+
+/* A reply has been read to its end.  Returns an outcome, or NULL to go on. */
+static PyObject *
+end_reply(wire_channel *self)
+{
+    bool more = mysql_more_results(self->mysql);
+
+    if (wire_reply_settle(self->reply, self->mysql) < 0) {
+        remember_failure(self);
+    }
+    if (!more) {
+        return complete(self);
+    }
+    if (self->stream && !self->discarding) {
+        self->phase = BETWEEN;
+        return take_outcome(self);
+    }
+    wire_start_next(self);
+    return NULL;
+}
+
+/* The head of a reply has been read.  Returns an outcome, or NULL to go on. */
+static PyObject *
+begin_reply(wire_channel *self)
+{
+    MYSQL_RES *result = NULL;
+
+    if (self->status != 0) {
+        return fail(self);
+    }
+    if (self->mysql->field_count != 0) {
+        result = mysql_use_result(self->mysql);
+        if (result == NULL) {
+            return fail(self);
+        }
+    }
+    Py_XSETREF(self->reply, wire_reply_new(self->state, result));
+    if (self->reply == NULL) {
+        self->broken = true; /* without memory there is no reading on */
+        wire_finish(self);
+        return NULL;
+    }
+    if (!self->stream && PyList_Append(self->replies, (PyObject *)self->reply) < 0) {
+        remember_failure(self);
+    }
+    if (result == NULL) {
+        return end_reply(self);
+    }
+    if (wire_reply_expect(self->reply, self->reading, self->stream) < 0) {
+        remember_failure(self);
+    }
+    self->phase = ROWS;
+    if (self->stream && !self->discarding) {
+        return take_outcome(self);
+    }
+    wire_start_row(self);
+    return NULL;
+}
+
+/* Decodes the row that has arrived.  Returns 0, or -1: the failure is remembered. */
+static int
+take_row(wire_channel *self)
+{
+    MYSQL_RES *result = self->reply->result;
+    PyObject *list = self->stream ? self->piece : self->reply->rows; /* borrowed */
+    PyObject *row = wire_plan_row(self->reply->plan, self->row, mysql_fetch_lengths(result));
+
+    if (row == NULL || PyList_Append(list, row) < 0) {
+        Py_XDECREF(row);
+        remember_failure(self);
+        return -1;
+    }
+    Py_DECREF(row);
+    return 0;
+}
+
+/*
+ * Takes rows for as long as they are there.  Returns an outcome, or NULL:
+ * something is waited for, or the next reply is under way.
+ */
+static PyObject *
+take_rows(wire_channel *self, int64_t until)
+{
+    for (unsigned int taken = 1;; taken++) {
+        if (self->row == NULL) {
+            return mysql_errno(self->mysql) != 0 ? fail(self) : end_reply(self);
+        }
+        if (self->failure == NULL && !self->discarding) {
+            bool failed = take_row(self) < 0;
+            if (self->stream && (failed || PyList_GET_SIZE(self->piece) >= self->wanted)) {
+                /* A failure is raised after the rows that came before it. */
+                if (failed && PyList_GET_SIZE(self->piece) == 0) {
+                    Py_CLEAR(self->piece);
+                    return wire_raise_failure(self);
+                }
+                return take_outcome(self);
+            }
+        }
+        wire_start_row(self);
+        if (self->events != 0) {
+            return NULL;
+        }
+        if (taken % ROWS_AT_ONCE == 0 && now_ns() > until) {
+            return PyLong_FromLong(0);
+        }
+    }
+}
+
+/* Goes on for as long as the library need not wait. */
+PyObject *
+wire_advance(wire_channel *self)
+{
+    int64_t until = now_ns() + BUDGET_NS;
+    PyObject *outcome = NULL; /* new */
+
+    for (int turns = 0; outcome == NULL && !PyErr_Occurred(); turns++) {
+        if (self->events != 0) {
+            outcome = PyLong_FromLong(self->events);
+        }
+        else if (self->phase == ROWS) {
+            outcome = take_rows(self, until);
+        }
+        else if (turns > 2 && now_ns() > until) { /* many small results */
+            outcome = PyLong_FromLong(0);
+        }
+        else {
+            outcome = begin_reply(self);
+        }
+    }
+    self->midway = outcome != NULL && PyLong_CheckExact(outcome);
+    return outcome;
+}

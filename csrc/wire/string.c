@@ -1,0 +1,121 @@
+/*
+ * string.c - characters and bytes, and what is written in characters: JSON, UUIDs
+ * and addresses.  Converters are called here too.
+ *
+ * Knows which charsets are read as UTF-8, and that no other is.
+ */
+
+#include "decode.h"
+
+#include <string.h>
+
+#define BINARY_CHARSET 63
+
+PyObject *
+wire_bytes(wire_column *column, const char *text, size_t length)
+{
+    (void)column;
+    return PyBytes_FromStringAndSize(text, (Py_ssize_t)length);
+}
+
+/* Whether there is no byte above 127. */
+static bool
+is_ascii(const char *text, size_t length)
+{
+    const uint64_t high_bits = UINT64_C(0x8080808080808080);
+    uint64_t seen = 0;
+    uint64_t word = 0;
+
+    for (; length >= sizeof(word); text += sizeof(word), length -= sizeof(word)) {
+        memcpy(&word, text, sizeof(word));
+        seen |= word;
+    }
+    for (; length > 0; text++, length--) {
+        seen |= (unsigned char)*text;
+    }
+    return (seen & high_bits) == 0;
+}
+
+PyObject *
+wire_text(wire_column *column, const char *text, size_t length)
+{
+    PyObject *value;
+
+    if (is_ascii(text, length)) {
+        value = PyUnicode_New((Py_ssize_t)length, 127);
+        if (value != NULL && length > 0) {
+            memcpy(PyUnicode_1BYTE_DATA(value), text, length);
+        }
+        return value;
+    }
+    value = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, NULL);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+        return wire_bad_value(column,
+                              "has a value that is not UTF-8; read such bytes as "
+                              "BINARY, or repair them in the table");
+    }
+    return value;
+}
+
+PyObject *
+wire_foreign_text(wire_column *column, const char *text, size_t length)
+{
+    unsigned int number = column->field->charsetnr;
+    const MARIADB_CHARSET_INFO *charset = mariadb_get_charset_by_nr(number); /* static */
+
+    (void)text, (void)length;
+    return wire_bad_value(column,
+                          "comes in the character set %s (%u), and only UTF-8 is read: "
+                          "say SET NAMES utf8mb4",
+                          charset != NULL ? charset->csname : "of this number", number);
+}
+
+/* Whether the charset is UTF-8 or a part of it; its number is that of a collation. */
+static bool
+is_utf8(unsigned int number)
+{
+    if (number == 45 || number == 46 || (number >= 224 && number <= 247) || number == 33) {
+        return true; /* by far the most; all that follows is a search */
+    }
+    if (number >= 2048 && number < 2560) {
+        return true; /* UCA 14: 256 numbers for utf8mb3, then for utf8mb4; libraries lack some */
+    }
+    const MARIADB_CHARSET_INFO *charset = mariadb_get_charset_by_nr(number); /* static */
+    return charset != NULL &&
+           (strcmp(charset->csname, "utf8mb4") == 0 || strcmp(charset->csname, "utf8mb3") == 0 ||
+            strcmp(charset->csname, "utf8") == 0 || strcmp(charset->csname, "ascii") == 0);
+}
+
+wire_decoder
+wire_string_decoder(unsigned int charset)
+{
+    if (charset == BINARY_CHARSET) {
+        return wire_bytes;
+    }
+    return is_utf8(charset) ? wire_text : wire_foreign_text;
+}
+
+PyObject *
+wire_converted(wire_column *column, const char *text, size_t length)
+{
+    PyObject *value = NULL;                                /* new */
+    PyObject *given = column->given(column, text, length); /* new */
+
+    if (given != NULL) {
+        value = PyObject_CallOneArg(column->callable, given);
+        Py_DECREF(given);
+    }
+    return value;
+}
+
+PyObject *
+wire_parsed(wire_column *column, const char *text, size_t length)
+{
+    PyObject *value = wire_converted(column, text, length); /* new */
+
+    /* All errors of json, uuid and ipaddress are ValueErrors; ours is none. */
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        return wire_bad_value(column, "has a value that is not of its type");
+    }
+    return value;
+}

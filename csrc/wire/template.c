@@ -1,0 +1,504 @@
+/*
+ * template.c - a statement with placeholders, and its rendering.
+ *
+ * Owns the type Template: made of a text once, rendered with many parameters.
+ * It knows of the text what scan.c says, and nothing of a connection.
+ */
+
+#include "template.h"
+
+/* ---- Parameters ---------------------------------------------------------------- */
+
+static const char *const style_names[] = {"none", "?", "%s", "%(name)s"};
+
+int
+wire_find(PyObject *mapping, PyObject *key, PyObject **value)
+{
+    if (PyDict_CheckExact(mapping)) {
+#if PY_VERSION_HEX >= 0x030D0000
+        return PyDict_GetItemRef(mapping, key, value);
+#else
+        *value = Py_XNewRef(PyDict_GetItemWithError(mapping, key));
+        return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+#endif
+    }
+    *value = PyObject_GetItem(mapping, key);
+    if (*value != NULL) {
+        return 1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_KeyError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+static int
+check_count(const wire_template *template, const wire_encoding *how, Py_ssize_t given)
+{
+    if (given == template->count) {
+        return 0;
+    }
+    if (template->count == 0) {
+        return wire_refuse(how, how->state->ProgrammingError,
+                           "has the length %zd, but the statement has no placeholders", given);
+    }
+    return wire_refuse(how, how->state->ProgrammingError,
+                       "has the length %zd, but the statement takes %zd (placeholders %s)", given,
+                       template->count, style_names[template->style]);
+}
+
+/*
+ * The parameters in a form that nobody else can change, new: a tuple, or the mapping
+ * itself.  A mapping may have more names than the statement; a sequence may not be longer.
+ */
+static PyObject *
+check_params(const wire_template *template, PyObject *params, const wire_encoding *how)
+{
+    const bool named = PyType_HasFeature(Py_TYPE(params), Py_TPFLAGS_MAPPING);
+    PyObject *values = NULL; /* new */
+
+    if (named && (template->style == WIRE_PYFORMAT || template->count == 0)) {
+        return Py_NewRef(params);
+    }
+    if (template->style == WIRE_PYFORMAT) {
+        wire_refuse(how, how->state->ProgrammingError,
+                    "is of class %s, but the statement's placeholders %%(name)s take a mapping",
+                    Py_TYPE(params)->tp_name);
+        return NULL;
+    }
+    if (!PyTuple_Check(params) && !PyList_Check(params)) {
+        wire_refuse(how, how->state->ProgrammingError,
+                    "is of class %s: give a tuple or a list, even for a single value",
+                    Py_TYPE(params)->tp_name);
+        return NULL;
+    }
+    values = PySequence_Tuple(params);
+    if (values != NULL && check_count(template, how, PyTuple_GET_SIZE(values)) < 0) {
+        Py_CLEAR(values);
+    }
+    return values;
+}
+
+/* The value for a placeholder, new; notes in how which one it is. */
+static PyObject *
+value_of(const wire_template *template, PyObject *values, Py_ssize_t index, wire_encoding *how)
+{
+    PyObject *name = template->slots[index].name;
+    PyObject *value = NULL; /* new */
+
+    how->index = index;
+    how->name = NULL;
+    if (name == NULL) {
+        return Py_NewRef(PyTuple_GET_ITEM(values, index));
+    }
+    if (wire_find(values, name, &value) == 0) {
+        how->index = -1;
+        wire_refuse(how, how->state->ProgrammingError, "has no %R, but the statement has %%(%U)s",
+                    name, name);
+    }
+    how->name = name;
+    return value;
+}
+
+/*
+ * A comment that a server skips ends at the next end of a comment, in a string or not.
+ * So a value inside of it must have none, or it would be read as SQL behind it.
+ */
+static int
+check_comment(const char *start, const char *end, const wire_encoding *how)
+{
+    for (const char *at = start; at + 1 < end; at++) {
+        if ((at[0] == '*' && at[1] == '/') || (at[0] == '/' && at[1] == '*')) {
+            return wire_refuse(how, how->state->ProgrammingError,
+                               "has */ or /* in it, and stands in a comment that not every "
+                               "server reads: take it out of the comment");
+        }
+    }
+    return 0;
+}
+
+/* Writes the parameter of one placeholder. */
+static int
+render_slot(wire_writer *writer, const wire_template *template, PyObject *values, Py_ssize_t index,
+            wire_encoding *how)
+{
+    const size_t start = wire_written(writer);
+    PyObject *value = value_of(template, values, index, how); /* new */
+    int status;
+
+    if (value == NULL) {
+        return -1;
+    }
+    status = wire_literal(writer, how, value);
+    if (status == 0 && template->slots[index].conditional) {
+        status = check_comment(writer->start + start, writer->at, how);
+    }
+    Py_DECREF(value);
+    return status;
+}
+
+int
+wire_render(wire_writer *writer, const wire_template *template, size_t from, size_t to,
+            PyObject *params, wire_encoding *how)
+{
+    PyObject *values = NULL; /* new */
+    size_t at = from;
+    int status = 0;
+
+    how->index = -1;
+    how->name = NULL;
+    values = check_params(template, params, how);
+    if (values == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < template->count; i++) {
+        const size_t next = template->slots[i].at;
+        status = wire_write(writer, template->text + at, next - at);
+        at = next;
+        if (status == 0) {
+            status = render_slot(writer, template, values, i, how);
+        }
+    }
+    if (status == 0) {
+        status = wire_write(writer, template->text + at, to - at);
+    }
+    Py_DECREF(values);
+    return status;
+}
+
+/* ---- Making one -------------------------------------------------------------------- */
+
+/* Counts the placeholders, finds their style, and whether there are several statements. */
+static int
+survey(wire_template *template, const char *sql, size_t length)
+{
+    wire_scan scan;
+    wire_token token;
+    bool ended = false;
+
+    wire_scan_start(&scan, sql, length, template->mode);
+    do {
+        wire_scan_next(&scan, &token);
+        if (ended && token.kind != WIRE_BLANK && token.kind != WIRE_END) {
+            template->mode |= WIRE_SEVERAL;
+        }
+        ended |= token.kind == WIRE_SIGN && sql[token.start] == ';';
+        if (token.kind != WIRE_PLACEHOLDER) {
+            continue;
+        }
+        if (template->count != 0 && token.style != template->style) {
+            PyErr_Format(template->state->ProgrammingError,
+                         "the statement has placeholders of two styles, %s and %s: use one; for "
+                         "the remainder of a division write %% with a space behind it",
+                         style_names[template->style], style_names[token.style]);
+            return -1;
+        }
+        template->style = token.style;
+        template->count++;
+    } while (token.kind != WIRE_END);
+    if (scan.ambiguous && template->count != 0) {
+        PyErr_SetString(template->state->ProgrammingError,
+                        "the statement has placeholders and a comment /*!12345 or /*M! with "
+                        "another comment, or with */ in a literal, in it: a server that skips "
+                        "it would find its end elsewhere");
+        return -1;
+    }
+    return 0;
+}
+
+/* Whether the character would become part of the literal behind it.  Not after '-': a
+   space there would make a comment of "--?". */
+static bool
+clings(char c)
+{
+    return wire_is_word(c) || (c != '\0' && strchr("'\"`.!?%", c) != NULL);
+}
+
+/* Adds a placeholder at the end of the text. */
+static int
+add_slot(wire_template *template, Py_ssize_t index, const char *sql, const wire_token *token)
+{
+    wire_slot *slot = &template->slots[index];
+    const size_t length = template->length;
+
+    if ((length != 0 && clings(template->text[length - 1])) ||
+        (index != 0 && slot[-1].at == length)) {
+        template->text[template->length++] = ' ';
+    }
+    slot->at = template->length;
+    slot->conditional = token->conditional;
+    if (token->style == WIRE_PYFORMAT) {
+        const size_t start = token->start + 2;
+        slot->name = PyUnicode_DecodeUTF8(sql + start, (Py_ssize_t)(token->end - 2 - start), NULL);
+        if (slot->name == NULL) {
+            return -1;
+        }
+        PyUnicode_InternInPlace(&slot->name);
+    }
+    return 0;
+}
+
+static void
+add_text(wire_template *template, const char *data, size_t length, bool after_slot)
+{
+    if (after_slot && data[0] != '\0' && strchr("'\"`.", data[0]) != NULL) {
+        template->text[template->length++] = ' ';
+    }
+    memcpy(template->text + template->length, data, length);
+    template->length += length;
+}
+
+/* Copies the text without its placeholders. */
+static int
+build(wire_template *template, const char *sql, size_t length)
+{
+    const bool percents = template->style != WIRE_QMARK; /* %% stands for % */
+    wire_scan scan;
+    wire_token token;
+    Py_ssize_t index = 0;
+    size_t start = 0, end = 0; /* of the group of values, in sql */
+    bool after_slot = false;
+
+    template->batch =
+        template->count != 0 && wire_find_group(sql, length, template->mode, &start, &end);
+    wire_scan_start(&scan, sql, length, template->mode);
+    for (wire_scan_next(&scan, &token); token.kind != WIRE_END; wire_scan_next(&scan, &token)) {
+        if (template->batch && token.start == start) {
+            template->group = template->length;
+        }
+        if (token.kind == WIRE_PLACEHOLDER) {
+            if (add_slot(template, index++, sql, &token) < 0) {
+                return -1;
+            }
+        }
+        else {
+            add_text(template, sql + token.start,
+                     token.kind == WIRE_PERCENT && percents ? 1 : token.end - token.start,
+                     after_slot);
+        }
+        after_slot = token.kind == WIRE_PLACEHOLDER;
+        if (template->batch && token.end == end) {
+            template->tail = template->length;
+        }
+    }
+    return 0;
+}
+
+static int
+fill(wire_template *template, PyObject *text)
+{
+    Py_ssize_t length = 0;
+    const char *sql = PyUnicode_AsUTF8AndSize(text, &length); /* borrowed from text */
+    size_t spaces;
+
+    if (sql == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear(); /* it holds the statement */
+            PyErr_SetString(template->state->DataError,
+                            "the statement has a lone surrogate, which utf8mb4 cannot hold");
+        }
+        return -1;
+    }
+    if (survey(template, sql, (size_t)length) < 0) {
+        return -1;
+    }
+    spaces = 2 * (size_t) template->count; /* the text is shorter by the placeholders */
+    template->slots = PyMem_Calloc((size_t) template->count + 1, sizeof(wire_slot));
+    template->text = PyMem_Malloc((size_t)length + spaces + 1);
+    if (template->slots == NULL || template->text == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return build(template, sql, (size_t)length);
+}
+
+/* ---- The type ------------------------------------------------------------------------- */
+
+static PyObject *
+template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"sql", "mode", NULL};
+    wire_template *self = NULL; /* new */
+    PyObject *sql = NULL;       /* borrowed */
+    int mode = 0;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ui:Template", names, &sql, &mode)) {
+        return NULL;
+    }
+    if ((mode & ~(WIRE_NO_BACKSLASH | WIRE_ANSI_QUOTES)) != 0) {
+        PyErr_Format(PyExc_ValueError, "mode is %d: it has the bits 1 and 2 only", mode);
+        return NULL;
+    }
+    self = (wire_template *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = wire_state_of(type);
+    self->mode = mode;
+    if (self->state == NULL || fill(self, sql) < 0) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static void
+template_dealloc(PyObject *object)
+{
+    wire_template *self = (wire_template *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    for (Py_ssize_t i = 0; self->slots != NULL && i < self->count; i++) {
+        Py_XDECREF(self->slots[i].name);
+    }
+    PyMem_Free(self->slots);
+    PyMem_Free(self->text);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* What encoders= may be: NULL for None. */
+static int
+check_encoders(PyObject *given, PyObject **encoders /* borrowed */)
+{
+    Py_ssize_t count = 0;
+
+    if (given != Py_None && !PyType_HasFeature(Py_TYPE(given), Py_TPFLAGS_MAPPING)) {
+        PyErr_Format(PyExc_TypeError, "encoders is a mapping from class to function, not a %s",
+                     Py_TYPE(given)->tp_name);
+        return -1;
+    }
+    count = given != Py_None ? PyObject_Size(given) : 0;
+    *encoders = count > 0 ? given : NULL;
+    return count < 0 ? -1 : 0;
+}
+
+PyDoc_STRVAR(template_render_doc,
+             "render($self, params, encoders=None, /)\n--\n\n"
+             "The statement with its parameters, as bytes in UTF-8.\n\n"
+             "params: a tuple or list for ? and %s, a mapping for %(name)s.\n"
+             "encoders: a mapping from a class to a function that makes another value of one.\n"
+             "Raises ProgrammingError for parameters that do not fit the statement, and\n"
+             "DataError for a value that the server could not hold as it is.");
+
+static PyObject *
+template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    wire_template *self = (wire_template *)object;
+    wire_encoding how = {.state = self->state, .mode = self->mode, .row = -1};
+    wire_writer writer;
+    PyObject *statement = NULL; /* new */
+
+    if (count < 1 || count > 2) {
+        PyErr_Format(PyExc_TypeError, "render() takes 1 or 2 arguments, not %zd", count);
+        return NULL;
+    }
+    if (check_encoders(count == 2 ? args[1] : Py_None, &how.encoders) < 0) {
+        return NULL;
+    }
+    wire_writer_start(&writer);
+    if (wire_render(&writer, self, 0, self->length, args[0], &how) == 0) {
+        statement = wire_writer_finish(&writer);
+    }
+    wire_writer_free(&writer);
+    return statement;
+}
+
+PyDoc_STRVAR(template_batches_doc,
+             "batches($self, rows, max_bytes, encoders=None, /)\n--\n\n"
+             "An iterator over (statement, number of rows) for many rows of parameters.\n\n"
+             "Each statement has as many of the rows as fit in max_bytes, and at least one.\n"
+             "Only for a template whose batch is True.");
+
+static PyObject *
+template_batches(PyObject *object, PyObject *args)
+{
+    wire_template *self = (wire_template *)object;
+    PyObject *rows = NULL;     /* borrowed */
+    PyObject *given = Py_None; /* borrowed */
+    PyObject *encoders = NULL; /* borrowed */
+    Py_ssize_t max_bytes = 0;
+
+    if (!PyArg_ParseTuple(args, "On|O:batches", &rows, &max_bytes, &given) ||
+        check_encoders(given, &encoders) < 0) {
+        return NULL;
+    }
+    if (max_bytes <= 0) {
+        PyErr_Format(PyExc_ValueError, "max_bytes is %zd: it has to be positive", max_bytes);
+        return NULL;
+    }
+    if (!self->batch) {
+        PyErr_SetString(self->state->ProgrammingError,
+                        "the statement is no INSERT or REPLACE that can have several rows");
+        return NULL;
+    }
+    return wire_batches_new(self, rows, max_bytes, encoders);
+}
+
+static PyObject *
+template_get_style(PyObject *object, void *Py_UNUSED(closure))
+{
+    static const char *const names[] = {"none", "qmark", "format", "pyformat"};
+
+    return PyUnicode_FromString(names[((wire_template *)object)->style]);
+}
+
+static PyObject *
+template_get_count(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSsize_t(((wire_template *)object)->count);
+}
+
+static PyObject *
+template_get_batch(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((wire_template *)object)->batch);
+}
+
+static PyGetSetDef template_properties[] = {
+    {"style", template_get_style, NULL, PyDoc_STR("qmark, format, pyformat or none"), NULL},
+    {"count", template_get_count, NULL, PyDoc_STR("how many placeholders it has"), NULL},
+    {"batch", template_get_batch, NULL,
+     PyDoc_STR("whether it is an INSERT or REPLACE that can have several rows"), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef template_methods[] = {
+    {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, template_render_doc},
+    {"batches", template_batches, METH_VARARGS, template_batches_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(template_doc,
+             "Template(sql, mode)\n--\n\n"
+             "A statement whose placeholders were found once; it never changes.\n\n"
+             "mode: how the server reads it: 1 NO_BACKSLASH_ESCAPES, 2 ANSI_QUOTES, or both.\n"
+             "Raises ProgrammingError if it mixes two styles of placeholders.");
+
+static PyType_Slot template_slots[] = {
+    {Py_tp_doc, (void *)template_doc},   {Py_tp_new, template_new},
+    {Py_tp_dealloc, template_dealloc},   {Py_tp_methods, template_methods},
+    {Py_tp_getset, template_properties}, {0, NULL},
+};
+
+static PyType_Spec template_spec = {
+    .name = "mariadb_nb._wire.Template",
+    .basicsize = sizeof(wire_template),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = template_slots,
+};
+
+int
+wire_add_template(PyObject *module)
+{
+    wire_state *state = PyModule_GetState(module);
+
+    if (wire_import_datetime_for_literals() < 0) {
+        return -1;
+    }
+    state->Template = (PyTypeObject *)PyType_FromModuleAndSpec(module, &template_spec, NULL);
+    if (state->Template == NULL || PyModule_AddType(module, state->Template) < 0) {
+        return -1;
+    }
+    return wire_add_batches(module);
+}

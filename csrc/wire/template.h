@@ -1,0 +1,177 @@
+/*
+ * template.h - what scan.c, writer.c, template.c, literal*.c and batch.c share: the tokens of a
+ * statement, the bytes under construction and the statement with its placeholders.
+ */
+
+#ifndef WIRE_TEMPLATE_H
+#define WIRE_TEMPLATE_H
+
+#include "wire.h"
+
+#include <string.h>
+
+/* ---- scan.c --------------------------------------------------------------- */
+
+/* How a statement's placeholders are written. */
+typedef enum wire_style {
+    WIRE_NO_STYLE, /* it has none */
+    WIRE_QMARK,    /* ? */
+    WIRE_FORMAT,   /* %s */
+    WIRE_PYFORMAT  /* %(name)s */
+} wire_style;
+
+typedef enum wire_kind {
+    WIRE_END,
+    WIRE_BLANK,       /* white space and comments */
+    WIRE_HINT,        /* begin or end of an executable comment */
+    WIRE_WORD,        /* a keyword, a name, a number or a part of one */
+    WIRE_NAME,        /* a name in quotes */
+    WIRE_STRING,      /* a string in quotes, without what stands before it (N, _utf8mb4) */
+    WIRE_PLACEHOLDER, /* of any style */
+    WIRE_PERCENT,     /* %% */
+    WIRE_SIGN         /* any other character */
+} wire_kind;
+
+/* A part of a statement's text: [start, end). */
+typedef struct wire_token {
+    wire_kind kind;
+    size_t start;
+    size_t end;
+    wire_style style; /* of a placeholder; its name stands at start + 2 to end - 2 */
+    bool conditional; /* in a comment that some servers read and others skip */
+} wire_token;
+
+/* What the scan of a text has come to.  The text is borrowed. */
+typedef struct wire_scan {
+    const char *sql;
+    size_t length;
+    size_t at;
+    int mode;
+    enum { WIRE_OUTSIDE, WIRE_LIVE, WIRE_CONDITIONAL } comment;
+    size_t close;   /* where the conditional comment ends for those who skip it */
+    bool ambiguous; /* that was elsewhere than for those who read it */
+} wire_scan;
+
+void wire_scan_start(wire_scan *scan, const char *sql, size_t length, int mode);
+void wire_scan_next(wire_scan *scan, wire_token *token);
+bool wire_is_word(char c); /* whether it can stand in a name without quotes */
+
+/* ---- writer.c ---------------------------------------------------------------- */
+
+/* Bytes under construction: in place as long as they are few. */
+typedef struct wire_writer {
+    char *start;
+    char *at;        /* where the next byte goes */
+    char *end;       /* where the room ends */
+    PyObject *bytes; /* owned; what start is in, or NULL: then it is in small */
+    char small[512];
+} wire_writer;
+
+void wire_writer_start(wire_writer *writer);
+int wire_writer_grow(wire_writer *writer, size_t more);
+PyObject *wire_writer_finish(wire_writer *writer); /* a bytes object */
+void wire_writer_free(wire_writer *writer);
+
+/* Makes room for so many bytes. */
+static inline int
+wire_reserve(wire_writer *writer, size_t more)
+{
+    return (size_t)(writer->end - writer->at) >= more ? 0 : wire_writer_grow(writer, more);
+}
+
+static inline size_t
+wire_written(const wire_writer *writer)
+{
+    return (size_t)(writer->at - writer->start);
+}
+
+static inline int
+wire_write(wire_writer *writer, const char *data, size_t length)
+{
+    if (wire_reserve(writer, length) < 0) {
+        return -1;
+    }
+    memcpy(writer->at, data, length);
+    writer->at += length;
+    return 0;
+}
+
+/* ---- literal.c ------------------------------------------------------------------ */
+
+/* How parameters are rendered, and which one: what an error has to tell. */
+typedef struct wire_encoding {
+    const wire_state *state;
+    int mode;
+    PyObject *encoders; /* a mapping from class to function, or NULL; borrowed */
+    Py_ssize_t row;     /* the row of a batch, or -1 */
+    Py_ssize_t index;   /* the place of the parameter, or -1 */
+    PyObject *name;     /* or its name, or NULL; borrowed */
+} wire_encoding;
+
+/* Raises an error that begins with the parameter's place.  Always returns -1. */
+int wire_refuse(const wire_encoding *how, PyObject *error, const char *format, ...);
+
+/* An attribute.  Not PyObject_GetAttrString(): each of its names would fill a place of the
+   interpreter's cache of methods, and be kept there. */
+PyObject *wire_attribute(PyObject *object, const char *name);
+
+/* Writes a value as SQL. */
+int wire_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+
+/* ---- literal_number.c, literal_text.c, literal_time.c ------------------------------ */
+
+/* The value must be an instance of the class, or of one derived from it. */
+int wire_long_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_float_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_decimal_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_bytes_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+
+/* The literal of a new str or bytes object, whose reference is stolen; NULL is an error. */
+int wire_copied_literal(wire_writer *writer, const wire_encoding *how, PyObject *copy);
+
+/* Dates, times and durations; 1 if the value is none of them. */
+int wire_time_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_import_datetime_for_literals(void); /* to be called before */
+
+/* ---- template.c -------------------------------------------------------------------- */
+
+/* The place of a placeholder. */
+typedef struct wire_slot {
+    size_t at;        /* in the template's text */
+    PyObject *name;   /* owned; NULL unless the style is WIRE_PYFORMAT */
+    bool conditional; /* as the token's */
+} wire_slot;
+
+/* A statement without its placeholders; never changed once it is made. */
+typedef struct wire_template {
+    PyObject_HEAD const wire_state *state; /* lives as long as our type */
+    int mode;
+    wire_style style;
+    Py_ssize_t count; /* of placeholders */
+    wire_slot *slots; /* owned */
+    char *text;       /* owned */
+    size_t length;    /* of the text */
+    bool batch;       /* an INSERT of one group of values, which stands in */
+    size_t group;     /* the text from here */
+    size_t tail;      /* to here */
+} wire_template;
+
+/* What a dict or another mapping has for a key: 1 and a new reference, or 0. */
+int wire_find(PyObject *mapping, PyObject *key, PyObject **value);
+
+/* Writes the text from one place to another, and the parameters in it. */
+int wire_render(wire_writer *writer, const wire_template *template, size_t from, size_t to,
+                PyObject *params, wire_encoding *how);
+
+/* ---- batch.c ------------------------------------------------------------------------- */
+
+/* Whether the text is an INSERT whose group of values, [*start, *end), can be repeated. */
+bool wire_find_group(const char *sql, size_t length, int mode, size_t *start, size_t *end);
+
+/* An iterator over statements for many rows; see its docstring. */
+PyObject *wire_batches_new(wire_template *template, PyObject *rows, Py_ssize_t limit,
+                           PyObject *encoders);
+int wire_add_batches(PyObject *module);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * trial.c - decoding without a server: what the tests compare with a reference.
+ *
+ * decode() and describe() take the columns either as a list of tuples like those of
+ * wire_describe(), or as (address, count) of the fields of a real result.
+ */
+
+#include "decode.h"
+
+#include <string.h>
+
+/* What the library hangs on a field that has extended metadata. */
+typedef struct {
+    MARIADB_CONST_STRING metadata[MARIADB_FIELD_ATTR_LAST + 1];
+} extension;
+
+/* Columns made of tuples; the texts belong to the list of tuples. */
+typedef struct {
+    const MYSQL_FIELD *fields; /* borrowed: the server's, or own */
+    unsigned int count;
+    MYSQL_FIELD *own;      /* owned, or NULL */
+    extension *extensions; /* owned, or NULL */
+} columns;
+
+static void
+columns_free(columns *self)
+{
+    PyMem_Free(self->own);
+    PyMem_Free(self->extensions);
+}
+
+/* One column out of a tuple; extra: for what a MYSQL_FIELD has no room for. */
+static int
+take_field(PyObject *entry, MYSQL_FIELD *field, extension *extra)
+{
+    Py_ssize_t lengths[7] = {0};
+    char *name, *table, *org_table, *db, *org_name;
+    const char *type_name, *format;
+    unsigned int type;
+
+    if (!PyArg_ParseTuple(entry, "s#IkkIIIs#s#s#s#z#z#:field", &name, &lengths[0], &type,
+                          &field->length, &field->max_length, &field->decimals, &field->flags,
+                          &field->charsetnr, &table, &lengths[1], &org_table, &lengths[2], &db,
+                          &lengths[3], &org_name, &lengths[4], &type_name, &lengths[5], &format,
+                          &lengths[6])) {
+        return -1;
+    }
+    field->type = (enum enum_field_types)type;
+    field->name = name;
+    field->name_length = (unsigned int)lengths[0];
+    field->table = table;
+    field->table_length = (unsigned int)lengths[1];
+    field->org_table = org_table;
+    field->org_table_length = (unsigned int)lengths[2];
+    field->db = db;
+    field->db_length = (unsigned int)lengths[3];
+    field->org_name = org_name;
+    field->org_name_length = (unsigned int)lengths[4];
+    extra->metadata[MARIADB_FIELD_ATTR_DATA_TYPE_NAME].str = type_name;
+    extra->metadata[MARIADB_FIELD_ATTR_DATA_TYPE_NAME].length = (size_t)lengths[5];
+    extra->metadata[MARIADB_FIELD_ATTR_FORMAT_NAME].str = format;
+    extra->metadata[MARIADB_FIELD_ATTR_FORMAT_NAME].length = (size_t)lengths[6];
+    field->extension = type_name != NULL || format != NULL ? extra : NULL;
+    return 0;
+}
+
+/* Returns 0, or -1 with an exception; to be freed in both cases. */
+static int
+take_columns(PyObject *from, columns *self)
+{
+    *self = (columns){NULL};
+    if (PyTuple_Check(from)) {
+        unsigned long long address;
+        if (!PyArg_ParseTuple(from, "KI:fields", &address, &self->count)) {
+            return -1;
+        }
+        self->fields = (const MYSQL_FIELD *)(uintptr_t)address;
+        return 0;
+    }
+    if (!PyList_Check(from)) {
+        PyErr_SetString(PyExc_TypeError, "fields has to be a list, or (address, count)");
+        return -1;
+    }
+    size_t count = (size_t)PyList_GET_SIZE(from);
+    self->own = PyMem_Calloc(count + 1, sizeof(*self->own));
+    self->extensions = PyMem_Calloc(count + 1, sizeof(*self->extensions));
+    if (self->own == NULL || self->extensions == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *entry = PyList_GET_ITEM(from, (Py_ssize_t)i); /* borrowed */
+        if (take_field(entry, &self->own[i], &self->extensions[i]) < 0) {
+            return -1;
+        }
+    }
+    self->fields = self->own;
+    self->count = (unsigned int)count;
+    return 0;
+}
+
+/* One row.  Each value gets memory of its own, so that a byte too far is found. */
+static PyObject *
+decode_row(wire_plan *plan, unsigned int count, PyObject *row)
+{
+    char **values = PyMem_Calloc(count + 1, sizeof(*values));
+    unsigned long *lengths = PyMem_Calloc(count + 1, sizeof(*lengths));
+    PyObject *result = NULL; /* new */
+
+    if (values == NULL || lengths == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != (Py_ssize_t)count) {
+        PyErr_SetString(PyExc_TypeError, "a row has to be a tuple with a value for each field");
+        goto done;
+    }
+    for (unsigned int i = 0; i < count; i++) {
+        PyObject *value = PyTuple_GET_ITEM(row, i); /* borrowed */
+        if (value == Py_None) {
+            continue;
+        }
+        if (!PyBytes_Check(value)) {
+            PyErr_SetString(PyExc_TypeError, "a value has to be bytes or None");
+            goto done;
+        }
+        lengths[i] = (unsigned long)PyBytes_GET_SIZE(value);
+        values[i] = PyMem_Malloc(lengths[i]);
+        if (values[i] == NULL) {
+            PyErr_NoMemory();
+            goto done;
+        }
+        memcpy(values[i], PyBytes_AS_STRING(value), lengths[i]);
+    }
+    result = wire_plan_row(plan, values, lengths);
+done:
+    for (unsigned int i = 0; values != NULL && i < count; i++) {
+        PyMem_Free(values[i]);
+    }
+    PyMem_Free(values);
+    PyMem_Free(lengths);
+    return result;
+}
+
+static PyObject *
+trial_decode(PyObject *module, PyObject *args)
+{
+    wire_state *state = PyModule_GetState(module);
+    PyObject *from, *rows, *reading; /* borrowed */
+    PyObject *result = NULL;         /* new */
+    wire_plan *plan = NULL;
+    columns fields = {NULL};
+
+    if (!PyArg_ParseTuple(args, "OO!O!:decode", &from, &PyList_Type, &rows, state->Reading,
+                          &reading) ||
+        take_columns(from, &fields) < 0) {
+        goto done;
+    }
+    plan = wire_plan_new(reading, fields.fields, fields.count);
+    if (plan == NULL) {
+        goto done;
+    }
+    result = PyList_New(0);
+    for (Py_ssize_t i = 0; result != NULL && i < PyList_GET_SIZE(rows); i++) {
+        PyObject *row = decode_row(plan, fields.count, PyList_GET_ITEM(rows, i)); /* new */
+        if (row == NULL || PyList_Append(result, row) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(row);
+    }
+done:
+    wire_plan_free(plan);
+    columns_free(&fields);
+    return result;
+}
+
+static PyObject *
+trial_describe(PyObject *Py_UNUSED(module), PyObject *from)
+{
+    PyObject *result = NULL; /* new */
+    columns fields;
+
+    if (take_columns(from, &fields) == 0) {
+        result = wire_describe(fields.fields, fields.count);
+    }
+    columns_free(&fields);
+    return result;
+}
+
+static PyMethodDef functions[] = {
+    {"decode", trial_decode, METH_VARARGS,
+     PyDoc_STR("decode(fields, rows, reading)\n--\n\nRows of bytes and None as `reading` has "
+               "them. For tests.")},
+    {"describe", trial_describe, METH_O,
+     PyDoc_STR("describe(fields)\n--\n\nWhat is known of the columns. For tests.")},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+wire_add_trial(PyObject *module)
+{
+    return PyModule_AddFunctions(module, functions);
+}

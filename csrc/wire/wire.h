@@ -1,0 +1,116 @@
+/*
+ * wire.h - what the files of mariadb_nb._wire share.
+ *
+ * _wire is the driver's part in C: it steps the library, turns what a server
+ * sends into Python objects and Python objects into SQL.  One subject a file:
+ *
+ *     module.c     the module and its state
+ *     channel.c    what may be asked of a connection; facts.c what is known of it
+ *     step.c       steps the library through a statement and its replies
+ *     reply.c      what a query was answered with
+ *     reading.c    how values and rows are to be read; the plan for a result
+ *     number.c string.c temporal.c    from a value's text to an object
+ *     rows.c       from values to a row
+ *     describe.c   what is known of the columns
+ *     trial.c      decoding without a server, for the tests
+ *     login.c      what the library is kept from while it logs in
+ *     scan.c writer.c template.c literal*.c batch.c    statements with parameters
+ *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
+ *
+ * Rules of this folder: no static PyObject; every function that returns an
+ * object returns a new reference or NULL with an exception set; every int
+ * that tells of success is 0, or -1 with an exception set.  No Python code runs
+ * between a call of the library and its return.
+ */
+
+#ifndef WIRE_H
+#define WIRE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if PY_VERSION_HEX < 0x030D0000 /* without the GIL begins later */
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
+/* ---- module.c ------------------------------------------------------------ */
+
+/* What is looked up once for each interpreter; all owned by the module. */
+typedef struct wire_state {
+    /* classes of mariadb_nb.errors */
+    PyObject *DataError;
+    PyObject *InterfaceError;
+    PyObject *NotSupportedError;
+    PyObject *ProgrammingError;
+    PyObject *Busy;
+    PyObject *error_from; /* from_server(errno, sqlstate, message) -> exception */
+    /* other classes and functions */
+    PyObject *Decimal;
+    PyObject *UUID;
+    PyObject *IPv4Address;
+    PyObject *IPv6Address;
+    PyObject *Enum;
+    PyObject *json_loads;
+    /* our own types */
+    PyTypeObject *Reading;
+    PyTypeObject *Reply;
+    PyTypeObject *Channel;
+    PyTypeObject *Template;
+    PyTypeObject *Batches;
+    PyTypeObject *Connector;
+} wire_state;
+
+extern struct PyModuleDef wire_module;
+wire_state *wire_state_of(PyTypeObject *type); /* of one of our own types; borrowed */
+
+/* Each adds its types and functions to the module. */
+int wire_add_reading(PyObject *module);
+int wire_add_channel(PyObject *module);
+int wire_add_template(PyObject *module);
+int wire_add_connector(PyObject *module);
+int wire_add_login(PyObject *module);
+
+/* ---- reading.c ------------------------------------------------------------ */
+
+typedef struct wire_column wire_column;
+
+/* From a value's text, as the text protocol sends it, to an object. */
+typedef PyObject *(*wire_decoder)(wire_column *column, const char *text, size_t length);
+
+typedef struct wire_plan wire_plan;
+
+/*
+ * What to do with the columns of one result.  reading: a Reading, borrowed and
+ * kept.  The fields must live as long as the plan.
+ */
+wire_plan *wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned int count);
+void wire_plan_free(wire_plan *plan);                                /* NULL is fine */
+int wire_plan_traverse(wire_plan *plan, visitproc visit, void *arg); /* NULL is fine */
+
+/* A row from what mysql_fetch_row() and mysql_fetch_lengths() deliver. */
+PyObject *wire_plan_row(wire_plan *plan, char *const *values, const unsigned long *lengths);
+
+/*
+ * What is known of the columns: a tuple with one tuple for each,
+ * (name, type, length, max_length, decimals, flags, charset, table, org_table,
+ *  db, org_name, type_name, format)
+ * where the last two are None unless the server sent extended metadata.
+ */
+PyObject *wire_describe(const MYSQL_FIELD *fields, unsigned int count);
+
+/* ---- scan.c, template.c, literal.c ------------------------------------------ */
+
+/* How the server reads a statement: it says so after every command. */
+enum wire_mode {
+    WIRE_NO_BACKSLASH = 1, /* a backslash in a string is one */
+    WIRE_ANSI_QUOTES = 2,  /* "a" is a name, not a string */
+    WIRE_SEVERAL = 4       /* not to be known: a statement before it may change it */
+};
+
+#endif

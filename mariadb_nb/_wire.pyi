@@ -1,0 +1,146 @@
+"""Types of ``mariadb_nb._wire``, the driver's part in C (csrc/wire)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias, final, overload
+
+SHAPE_TUPLE: Final[int]
+SHAPE_DICT: Final[int]
+SHAPE_NAMEDTUPLE: Final[int]
+SHAPE_SCALAR: Final[int]
+SHAPE_CLASS: Final[int]
+SHAPE_CALL: Final[int]
+
+CHECK_BY_LIBRARY: Final[int]
+CHECK_NOTHING: Final[int]
+CHECK_CHAIN_ONLY: Final[int]
+has_dialog: Final[bool]
+
+_Converter: TypeAlias = Callable[[Any], Any]
+
+# name, type, length, max_length, decimals, flags, charset, table, org_table, db,
+# org_name, type_name, format
+_Field: TypeAlias = tuple[
+    str, int, int, int, int, int, int, str, str, str, str, str | None, str | None
+]
+
+@final
+class Reading:
+    def __new__(
+        cls,
+        shape: int,
+        make: Callable[..., Any] | None = None,
+        converters: tuple[
+            dict[int, _Converter], dict[str, _Converter], dict[str, _Converter]
+        ]
+        | None = None,
+        invalid_dates_error: bool = False,
+    ) -> Reading: ...
+
+@final
+class Reply:
+    @property
+    def columns(self) -> tuple[_Field, ...] | None: ...
+    @property
+    def rows(self) -> list[Any]: ...
+    @property
+    def has_rows(self) -> bool: ...
+    @property
+    def affected_rows(self) -> int: ...
+    @property
+    def insert_id(self) -> int: ...
+    @property
+    def warning_count(self) -> int: ...
+    @property
+    def server_status(self) -> int: ...
+    @property
+    def info(self) -> str | None: ...
+    @property
+    def changes(self) -> list[tuple[int, str]] | None: ...
+
+class Channel:
+    def __new__(cls, address: int, /) -> Channel: ...
+    @overload
+    def query(
+        self, sql: bytes, reading: Reading, stream: Literal[False], /
+    ) -> int | list[Reply]: ...
+    @overload
+    def query(
+        self, sql: bytes, reading: Reading, stream: Literal[True], /
+    ) -> int | Reply: ...
+    def resume(self, ready: int, /) -> Any: ...
+    def fetch(self, count: int, /) -> int | list[Any]: ...
+    def next(self) -> int | Reply: ...
+    def discard(self) -> int | None: ...
+    def shutdown(self) -> None: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def streaming(self) -> bool: ...
+    @property
+    def more(self) -> bool: ...
+    @property
+    def broken(self) -> bool: ...
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def midway(self) -> bool: ...
+    @property
+    def server_status(self) -> int: ...
+    @property
+    def database(self) -> str | None: ...
+    @property
+    def mode(self) -> int: ...
+    @property
+    def fd(self) -> int: ...
+
+@final
+class Template:
+    def __new__(cls, sql: str, mode: int) -> Template: ...
+    @property
+    def style(self) -> Literal["none", "qmark", "format", "pyformat"]: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def batch(self) -> bool: ...
+    def render(
+        self,
+        params: tuple[Any, ...] | list[Any] | Mapping[str, Any],
+        encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        /,
+    ) -> bytes: ...
+    def batches(
+        self,
+        rows: Iterable[Any],
+        max_bytes: int,
+        encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        /,
+    ) -> Iterator[tuple[bytes, int]]: ...
+
+@final
+class Connector:
+    def __new__(
+        cls,
+        address: int,
+        host: bytes | None,
+        user: bytes | None,
+        password: bytes | None,
+        database: bytes | None,
+        port: int,
+        unix_socket: bytes | None,
+        flags: int,
+        /,
+    ) -> Connector: ...
+    @property
+    def done(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def result(self) -> tuple[bool, int, str, str]: ...
+    def abandon(self) -> None: ...
+
+def attach(address: int, /) -> None: ...
+def decode(
+    fields: list[_Field] | tuple[int, int],
+    rows: list[tuple[bytes | None, ...]],
+    reading: Reading,
+) -> list[Any]: ...
+def describe(fields: list[_Field] | tuple[int, int]) -> tuple[_Field, ...]: ...
+def prepare_login(handle: int, certificate_check: int, /) -> None: ...

@@ -1,0 +1,104 @@
+"""From a statement and its parameters to the bytes that are sent.
+
+Owns the scanned statements that are kept for the next time. It knows no connection:
+how a server reads strings (``mode``) is said by the caller. The scan and the literals
+themselves are in C (``csrc/wire/template.h``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from ._wire import Template
+from .errors import DataError
+
+__all__ = ["Encoders", "Parameters", "plain", "render", "render_many", "template"]
+
+#: A sequence for ``?`` and ``%s``, a mapping for ``%(name)s``.
+Parameters: TypeAlias = tuple[Any, ...] | list[Any] | Mapping[str, Any]
+
+#: From a class to a function that makes a value of another class.
+Encoders: TypeAlias = Mapping[type, Callable[[Any], object]]
+
+#: How many statements are kept, and how many characters one of them may have: a long
+#: text is mostly data, and comes only once.
+_KEPT: Final = 512
+_LONGEST: Final = 8192
+
+_kept = lru_cache(_KEPT)(Template)
+
+
+def template(sql: str, mode: int) -> Template:
+    """Scan a statement, or find it among those that were.
+
+    Args:
+        sql: the text, with placeholders of one style.
+        mode: how the server reads it: 1 for NO_BACKSLASH_ESCAPES, 2 for ANSI_QUOTES,
+            3 for both.
+
+    Raises:
+        ProgrammingError: the text has placeholders of two styles.
+        DataError: it has a lone surrogate.
+    """
+    return (_kept if len(sql) <= _LONGEST else Template)(sql, mode)
+
+
+def plain(sql: str) -> bytes:
+    """Write a statement as it is: nothing is searched or replaced, not even ``%%``.
+
+    Raises:
+        DataError: it has a lone surrogate.
+    """
+    try:
+        return str.encode(sql)
+    except UnicodeEncodeError:
+        # Without its cause: that one holds the statement.
+        raise DataError(
+            "the statement has a lone surrogate, which utf8mb4 cannot hold"
+        ) from None
+
+
+def render(
+    sql: str, params: Parameters, mode: int, encoders: Encoders | None = None
+) -> bytes:
+    """Write a statement with its parameters.
+
+    Args:
+        sql: as for ``template``.
+        params: a tuple or list for ``?`` and ``%s``, a mapping for ``%(name)s``.
+        mode: as for ``template``.
+        encoders: for classes that have no literal, or another one than usual. The
+            nearest class of a value's MRO counts; the answer is not encoded again.
+
+    Raises:
+        ProgrammingError: placeholders and parameters do not fit each other, or a
+            value's class has no literal.
+        DataError: the server could not hold a value as it is.
+    """
+    # As in template(): a call less for each query.
+    found = (_kept if len(sql) <= _LONGEST else Template)(sql, mode)
+    return found.render(params, encoders)
+
+
+def render_many(
+    sql: str,
+    rows: Iterable[Any],
+    mode: int,
+    encoders: Encoders | None,
+    max_bytes: int,
+) -> Iterator[bytes]:
+    """Write a statement for many rows of parameters: one for all of them, or one each.
+
+    Args:
+        sql: as for ``template``.
+        rows: what ``render`` takes, for each row.
+        mode: as for ``template``.
+        encoders: as for ``render``.
+        max_bytes: how long a statement for several rows may be.
+    """
+    found = template(sql, mode)
+    if found.batch:
+        return (text for text, _ in found.batches(rows, max_bytes, encoders))
+    return (found.render(row, encoders) for row in rows)
