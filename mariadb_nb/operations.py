@@ -1,0 +1,122 @@
+"""Operations on a connection: the one loop that drives them, and the C pairs.
+
+Owns the loop from a call that begins, over the waits, to what comes of it. Knows no
+loop that waits, no socket and no state: the session that is passed in says whether an
+operation may begin and what becomes of the connection when one is interrupted.
+
+Whatever is driven has the same form (see csrc/wire/channel.c): a call returns an int,
+the ``MYSQL_WAIT_*`` bits to wait for or 0 for a turn of the loop, or something else:
+what came of it. ``Pair`` brings a pair of the C API into this form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from .capi import ffi, lib
+from .errors import OperationTimeout
+from .wait import PAUSE, TIMEOUT, Operation, Wait
+
+if TYPE_CHECKING:
+    from ._ffi import CData
+
+
+TIME_OVER: Final = "the operation took longer than its timeout"
+
+
+class Driven(Protocol):
+    """What ``drive`` asks of a session."""
+
+    def enter(self, event: str) -> None:
+        """Begin an operation, or raise."""
+
+    def leave(self) -> None:
+        """End an operation that was not interrupted."""
+
+    def abort(self) -> None:
+        """End the operation at once; never waits."""
+
+    def recover(self, error: BaseException) -> Operation[None]:
+        """Put the connection in order after an operation was interrupted."""
+
+    def wait(self, events: int, deadline: float | None) -> Wait:
+        """What to wait for."""
+
+
+def drive(
+    session: Driven,
+    event: str,
+    start: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    resume: Callable[[int], Any],
+    deadline: float | None = None,
+) -> Operation[Any]:
+    """Drive an operation to its end, whatever becomes of it.
+
+    Args:
+        session: whose connection it is.
+        event: how it begins, see ``mariadb_nb.state``.
+        start: begins it; called with the arguments.
+        arguments: of ``start``.
+        resume: goes on after a wait; called with the bits that came true.
+        deadline: when to give up, in seconds of ``time.monotonic()``.
+
+    Raises:
+        OperationTimeout: the deadline passed.
+        Error: what the operation itself raised.
+    """
+    session.enter(event)
+    try:
+        outcome = start(*arguments)
+        while outcome.__class__ is int:
+            # Looked at here too: what is always ready would never time out.
+            if deadline is not None and monotonic() >= deadline:
+                raise OperationTimeout(TIME_OVER)
+            if outcome:
+                ready = yield session.wait(outcome, deadline)
+                if ready & TIMEOUT:
+                    raise OperationTimeout(TIME_OVER)
+                if ready:
+                    outcome = resume(ready)
+            else:
+                yield PAUSE
+                outcome = resume(0)
+    except GeneratorExit:
+        session.abort()
+        raise
+    except BaseException as error:
+        yield from session.recover(error)
+        raise
+    session.leave()
+    return outcome
+
+
+class Pair:
+    """A pair ``mysql_x_start``, ``mysql_x_cont`` of the C API, to be driven.
+
+    Args:
+        name: ``mysql_x``.
+        handle: what the pair is called with.
+
+    What comes of it is a tuple with the C function's result, so that an int among
+    the results is not taken for something to wait for.
+    """
+
+    def __init__(self, name: str, handle: CData) -> None:
+        self._start = getattr(lib, f"{name}_start")
+        self._cont = getattr(lib, f"{name}_cont")
+        self._handle = handle
+        self._result = ffi.new(ffi.typeof(self._cont).args[0])
+
+    def start(self, *arguments: Any) -> Any:
+        """Call ``mysql_x_start``."""
+        return self._outcome(self._start(self._result, self._handle, *arguments))
+
+    def resume(self, ready: int) -> Any:
+        """Call ``mysql_x_cont``."""
+        return self._outcome(self._cont(self._result, self._handle, ready))
+
+    def _outcome(self, events: int) -> Any:
+        return events or (self._result[0],)

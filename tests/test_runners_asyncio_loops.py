@@ -1,0 +1,311 @@
+"""The asyncio runner and its loop, asyncio's own or uvloop: what is registered."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+import weakref
+from typing import Any
+
+import pytest
+import uvloop
+from runner_worlds import LONG, Go, Pair, cleaning, reading, turns, until
+
+from mariadb_nb.runners.asyncio import Runner
+from mariadb_nb.wait import READ, TIMEOUT, WRITE, Operation, Wait
+
+pytest_plugins = ["runner_fixtures"]
+
+# -- what is registered ----------------------------------------------------------------
+
+
+def test_the_kept_descriptor_stays_registered(loop: Any, go: Go, pair: Pair) -> None:
+    async def main() -> None:
+        runner = Runner()
+        runner.keep(pair.fd)
+        for _ in range(20):
+            asyncio.get_running_loop().call_soon(pair.far.send, b"x")
+            assert await runner.run(reading(pair)) == [READ]
+        assert loop.counts["add_reader"] == 1
+        assert loop.counts["remove_reader"] == 0
+        runner.forget()
+        assert loop.counts["remove_reader"] == 1
+        runner.forget()
+        assert loop.counts["remove_reader"] == 1
+
+    go(main())
+
+
+def test_a_failed_statement_registers_it_once_more(
+    loop: Any, go: Go, pair: Pair
+) -> None:
+    def fail() -> Operation[None]:
+        yield from reading(pair)
+        raise LookupError
+
+    async def main() -> None:
+        runner = Runner()
+        runner.keep(pair.fd)
+        for count in (1, 2, 3):
+            pair.far.send(b"x")
+            with pytest.raises(LookupError):
+                await runner.run(fail())
+            assert loop.counts["add_reader"] == count
+            assert loop.counts["remove_reader"] == count
+
+    go(main())
+
+
+@pytest.mark.parametrize("events", [READ, READ | WRITE])
+def test_a_clean_up_may_close_what_was_registered_a_moment_ago(
+    go: Go, pair: Pair, events: int
+) -> None:
+    def closing() -> Operation[None]:
+        try:
+            while True:
+                yield Wait(pair.fd, events)
+        finally:
+            pair.near.close()
+
+    async def main() -> None:
+        runner = Runner()
+        runner.keep(pair.fd)
+        task = asyncio.create_task(runner.run(closing()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # The loop goes on.
+        await asyncio.sleep(0.01)
+
+    go(main())
+
+
+def test_an_idle_descriptor_with_data_does_not_keep_the_loop_busy(
+    go: Go, pair: Pair
+) -> None:
+    calls = 0
+
+    class Counted(Runner):
+        def _readable(self) -> None:
+            nonlocal calls
+            calls += 1
+            super()._readable()
+
+    async def main() -> None:
+        runner = Counted()
+        runner.keep(pair.fd)
+        pair.far.send(b"x")
+        assert await runner.run(reading(pair)) == [READ]
+        assert calls == 1
+        pair.far.send(b"goodbye")
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        assert calls == 2
+        assert await runner.run(reading(pair)) == [READ]
+        assert calls == 3
+
+    go(main())
+
+
+def test_data_does_not_keep_the_loop_busy_while_something_else_is_awaited(
+    go: Go, pair: Pair
+) -> None:
+    calls = 0
+
+    class Counted(Runner):
+        def _readable(self) -> None:
+            nonlocal calls
+            calls += 1
+            super()._readable()
+
+    async def main() -> None:
+        runner = Counted()
+        runner.keep(pair.fd)
+        pair.far.send(b"x")
+        assert await runner.run(reading(pair)) == [READ]
+        pair.fill()
+        pair.far.send(b"an error message")
+        asyncio.get_running_loop().call_later(0.03, pair.drain)
+        assert await runner.run(until(Wait(pair.fd, WRITE))) == WRITE
+        assert calls == 2
+        assert await runner.run(reading(pair)) == [READ]
+
+    go(main())
+
+
+def test_there_is_one_timer_for_all_waits(loop: Any, go: Go, pair: Pair) -> None:
+    def query(seconds: float) -> Operation[int]:
+        return (yield Wait(pair.fd, READ, time.monotonic() + seconds))
+
+    async def main() -> None:
+        runner = Runner()
+        runner.keep(pair.fd)
+        pair.far.send(b"x")
+        before = loop.counts["call_later"]
+        for _ in range(50):
+            assert await runner.run(query(60)) == READ
+        assert loop.counts["call_later"] == before + 1
+        pair.read()
+        assert await runner.run(query(0.01)) == TIMEOUT
+        assert loop.counts["call_later"] <= before + 4
+        runner.forget()
+
+    go(main())
+
+
+def test_forget_leaves_nothing_in_the_loop(go: Go, pair: Pair) -> None:
+    class Known(Runner):
+        __slots__ = ("__weakref__",)
+
+    async def main() -> None:
+        runner = Known()
+        runner.keep(pair.fd)
+        pair.far.send(b"x")
+        for seconds in (60, 40, 20):
+            wait = Wait(pair.fd, READ, time.monotonic() + seconds)
+            assert await runner.run(until(wait)) == READ
+        runner.forget()
+        gone = weakref.ref(runner)
+        del runner
+        await asyncio.sleep(0)
+        gc.collect()
+        assert gone() is None
+
+    go(main())
+
+
+def test_nothing_refers_to_a_task_that_is_done(go: Go, pair: Pair) -> None:
+    async def main() -> None:
+        async def query() -> None:
+            await runner.run(reading(pair))
+
+        runner = Runner()
+        runner.keep(pair.fd)
+        pair.far.send(b"x")
+        task = asyncio.create_task(query())
+        await task
+        gone = weakref.ref(task)
+        del task
+        await turns()
+        gc.collect()
+        assert gone() is None
+
+    go(main())
+
+
+def test_an_error_leaves_no_garbage(go: Go, pair: Pair) -> None:
+    class Mine(Exception):
+        pass
+
+    def fail() -> Operation[None]:
+        yield from reading(pair)
+        raise Mine
+
+    async def main() -> None:
+        runner = Runner()
+        runner.keep(pair.fd)
+        gone: list[weakref.ref[Mine]] = []
+        for _ in range(3):
+            pair.far.send(b"x")
+            try:
+                await runner.run(fail())
+            except Mine as error:
+                gone.append(weakref.ref(error))
+        assert [error() for error in gone] == [None] * 3
+
+    gc.disable()
+    try:
+        go(main())
+    finally:
+        gc.enable()
+
+
+# -- loops -----------------------------------------------------------------------------
+
+
+def test_a_connection_may_go_on_in_another_loop(loop: Any, go: Go, pair: Pair) -> None:
+    async def query() -> None:
+        pair.far.send(b"x")
+        mask = await runner.run(until(Wait(pair.fd, READ, time.monotonic() + 60)))
+        assert mask == READ
+        pair.read()
+
+    runner = Runner()
+    runner.keep(pair.fd)
+    go(query())
+    for make in (asyncio.new_event_loop, uvloop.new_event_loop) * 2:
+        with asyncio.Runner(loop_factory=make) as another:
+            another.run(query())
+    runner.forget()
+
+
+def test_a_connection_is_refused_while_its_loop_runs_in_another_thread(
+    loop: Any, pair: Pair
+) -> None:
+    async def query() -> list[int]:
+        pair.far.send(b"x")
+        return await runner.run(reading(pair))
+
+    async def stop() -> None:
+        runner.forget()
+        loop.stop()
+
+    runner = Runner()
+    runner.keep(pair.fd)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        first = asyncio.run_coroutine_threadsafe(query(), loop)
+        assert first.result(LONG) == [READ]
+        with (
+            asyncio.Runner() as another,
+            pytest.raises(RuntimeError, match="another event loop"),
+        ):
+            another.run(runner.run(reading(pair)))
+        second = asyncio.run_coroutine_threadsafe(query(), loop)
+        assert second.result(LONG) == [READ]
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(), loop)
+        thread.join()
+
+
+def test_forget_is_harmless_when_the_loop_is_gone(
+    loop: Any, go: Go, pair: Pair
+) -> None:
+    async def query() -> None:
+        pair.far.send(b"x")
+        assert await runner.run(reading(pair)) == [READ]
+
+    runner = Runner()
+    runner.keep(pair.fd)
+    go(query())
+    assert loop.is_closed()
+    runner.forget()
+
+
+def test_an_operation_left_behind_by_its_loop_is_refused_another_and_ends_with_it(
+    loop: Any, pair: Pair
+) -> None:
+    async def start(runner: Runner) -> None:
+        task = asyncio.create_task(runner.run(cleaning(pair, log)))
+        await turns()
+        assert not task.done()
+
+    log: list[object] = []
+    runner = Runner()
+    runner.keep(pair.fd)
+    loop.set_exception_handler(lambda *_: None)
+    loop.run_until_complete(start(runner))
+    loop.close()
+    with (
+        asyncio.Runner() as another,
+        pytest.raises(RuntimeError, match="another event loop"),
+    ):
+        another.run(runner.run(reading(pair)))
+    assert log == ["started"]
+    del runner
+    gc.collect()
+    assert log == ["started", "closed"]
