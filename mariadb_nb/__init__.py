@@ -1,6 +1,107 @@
-"""MariaDB for Python, from any event loop.
+"""MariaDB for Python, on Connector/C's non-blocking API.
 
-Layer 1 is here: :mod:`mariadb_nb.capi` is the C API of MariaDB Connector/C
-under its own names, the non-blocking calls included. Nothing is imported
-before it is asked for.
+- ``mariadb_nb.connect`` and what it returns: the blocking driver (PEP 249).
+- ``mariadb_nb.aio.connect``: the same names with await, for asyncio, uvloop and trio.
+- ``mariadb_nb.Session``, ``Wait`` and ``runners``: for any other loop.
+- ``mariadb_nb.capi``: the C API verbatim.
+- ``mariadb_nb.server``: a throwaway server for tests and examples.
 """
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import aio, runners
+from .columns import BINARY, DATETIME, NUMBER, ROWID, STRING, Column, FieldType
+from .connection import Connection, connect
+from .constructors import (
+    Binary,
+    Date,
+    DateFromTicks,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+)
+from .converters import column
+from .cursor import Cursor
+from .errors import (
+    Busy,
+    ConnectionLost,
+    DatabaseError,
+    DataError,
+    Deadlock,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    LockTimeout,
+    NotSupportedError,
+    OperationalError,
+    OperationTimeout,
+    ProgrammingError,
+    QueryInterrupted,
+    Warning,
+)
+from .options import Options
+from .rows import class_row, dict_row, namedtuple_row, scalar_row, tuple_row
+from .session import Session
+from .wait import Wait
+
+#: PEP 249: the version of the interface.
+apilevel: Final = "2.0"
+#: PEP 249: threads may share the module; a connection is for one at a time, and says
+#: so with ``Busy``.
+threadsafety: Final = 1
+#: PEP 249: ``?``; ``%s`` and ``%(name)s`` are understood too.
+paramstyle: Final = "qmark"
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "Binary",
+    "Busy",
+    "Column",
+    "Connection",
+    "ConnectionLost",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Deadlock",
+    "Error",
+    "FieldType",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "LockTimeout",
+    "NotSupportedError",
+    "OperationTimeout",
+    "OperationalError",
+    "Options",
+    "ProgrammingError",
+    "QueryInterrupted",
+    "Session",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Wait",
+    "Warning",
+    "aio",
+    "apilevel",
+    "class_row",
+    "column",
+    "connect",
+    "dict_row",
+    "namedtuple_row",
+    "paramstyle",
+    "runners",
+    "scalar_row",
+    "threadsafety",
+    "tuple_row",
+]

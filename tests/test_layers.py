@@ -11,9 +11,90 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mariadb_nb"
 
 #: What each module or folder may import of the package; everything else is refused.
 ALLOWED = {
-    "__init__": set[str](),
-    "__main__": {"cli"},
+    # Layer 1
     "capi": {"_ffi"},
+    # Values and errors
+    "errors": set[str](),
+    "columns": set[str](),
+    "constructors": set[str](),
+    "converters": {"columns", "errors"},
+    "rows": {"_wire", "converters", "errors"},
+    "parameters": {"_wire", "errors"},
+    "procedures": {"errors"},
+    "transactions": {"errors"},
+    # Options
+    "option_checks": {"errors"},
+    "option_files": {"errors"},
+    "option_sources": {"errors", "option_files"},
+    "login": {"_wire", "errors"},
+    "options": {"errors", "login", "option_checks", "option_sources"},
+    # Layer 2
+    "wait": set[str](),
+    "state": {"errors"},
+    "_attached": {"_wire", "capi"},
+    "connecting": {"_attached", "capi", "errors", "wait"},
+    "operations": {"capi", "errors", "wait"},
+    "session": {
+        "_attached",
+        "_wire",
+        "capi",
+        "connecting",
+        "errors",
+        "operations",
+        "state",
+        "wait",
+    },
+    # Layer 3
+    "runners": {"runners", "wait"},
+    "_cursor": {"columns", "errors", "parameters", "procedures", "rows", "session"},
+    "_connection": {
+        "_cursor",
+        "errors",
+        "options",
+        "parameters",
+        "rows",
+        "session",
+        "state",
+        "transactions",
+    },
+    "cursor": {"_cursor"},
+    "connection": {
+        "_connection",
+        "_cursor",
+        "cursor",
+        "errors",
+        "options",
+        "rows",
+        "runners",
+        "transactions",
+        "wait",
+    },
+    "aio": {
+        "_connection",
+        "_cursor",
+        "errors",
+        "options",
+        "rows",
+        "runners",
+        "transactions",
+        "wait",
+    },
+    "__init__": {
+        "aio",
+        "columns",
+        "connection",
+        "constructors",
+        "converters",
+        "cursor",
+        "errors",
+        "options",
+        "rows",
+        "runners",
+        "session",
+        "wait",
+    },
+    # Beside them
+    "__main__": {"cli"},
     "pytest_plugin": {"server"},
     "server": {"_server_keeper", "_server_process", "_server_template"},
     "_server_keeper": {"_server_process"},
@@ -22,8 +103,10 @@ ALLOWED = {
     "cli": {"cli", "capi", "server"},
 }
 
-#: Whoever imports these waits or knows a loop: the C API must do neither.
-LOOPS = {"asyncio", "trio", "gevent", "threading", "socket"}
+#: Whoever imports these waits or knows a loop: what is below the runners does neither.
+LOOPS = {"asyncio", "trio", "gevent", "select", "selectors", "socket", "threading"}
+WITHOUT_LOOP = set(ALLOWED) - {"runners", "server", "_server_keeper"}
+WITHOUT_LOOP -= {"_server_process", "_server_template", "cli"}
 
 
 def room(path: Path) -> str:
@@ -66,6 +149,10 @@ def test_imports_go_one_way(path: Path) -> None:
             assert parts[1] in allowed, f"{path.name} imports {name}"
 
 
-def test_the_c_api_knows_no_loop() -> None:
-    names = {name.split(".")[0] for name in imports(PACKAGE / "capi.py")}
+@pytest.mark.parametrize("name", sorted(WITHOUT_LOOP))
+def test_what_is_below_the_runners_knows_no_loop(name: str) -> None:
+    names = {found.split(".")[0] for found in imports(PACKAGE / f"{name}.py")}
+    if name == "capi":
+        names -= {"select", "selectors"}  # of wait_for_mysql(), which is for a first script
     assert not names & LOOPS
+    assert "time.sleep" not in (PACKAGE / f"{name}.py").read_text(encoding="utf-8")

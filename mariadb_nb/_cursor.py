@@ -1,0 +1,429 @@
+"""What the cursors of all worlds share: statements, results, and their place in them.
+
+Owns everything of a cursor but the waiting: ``cursor`` and ``aio`` run the operations
+that are made here. Knows no loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from . import parameters
+from .columns import Column, describe
+from .errors import InterfaceError, ProgrammingError
+from .procedures import call_statement, modes_statement
+from .rows import RowFactory, tuple_row
+from .session import PLAIN, deadline_after
+
+if TYPE_CHECKING:
+    from ._connection import ConnectionBase
+    from ._wire import Reading, Reply
+    from .wait import Operation
+
+Parameters = parameters.Parameters | None
+
+#: Rows of a stream that are read at once.
+PIECE: Final = 1000
+#: Bytes of a statement that executemany() makes of many rows, if the server takes it.
+BATCH: Final = 1 << 18
+#: Stands for "the connection's default".
+DEFAULT: Final[Any] = object()
+#: Comes after the last row: a row itself may be None.
+END: Final[Any] = object()
+
+
+class CursorBase:
+    """Statements and their results, without the waiting.
+
+    Args:
+        connection: on which statements are executed.
+        row_factory: how rows look, see ``mariadb_nb.rows``.
+        stream: whether rows stay on the server's side until they are fetched.
+        prepare: accepted for when statements are prepared; None leaves the choice.
+    """
+
+    def __init__(
+        self,
+        connection: ConnectionBase,
+        row_factory: RowFactory | None,
+        stream: bool,
+        prepare: bool | None,
+    ) -> None:
+        self._session = connection._session
+        self._connection = connection
+        self._row_factory = row_factory or connection._row_factory
+        self._reading: Reading = connection._reading(self._row_factory)
+        self._stream = bool(stream)
+        self._prepare = prepare
+        self._closed = False
+        #: How many rows ``fetchmany`` fetches.
+        self.arraysize = 1
+        #: PEP 249's list of messages. The server sends none by itself; its warnings
+        #: are counted in ``warning_count`` and read by ``connection.show_warnings()``.
+        self.messages: list[Any] = []
+        self._forget()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<{type(self).__module__}.{type(self).__name__} {state}>"
+
+    def _forget(self) -> None:
+        """Forget the last statement's results."""
+        self._replies: list[Reply] = []
+        self._place = 0
+        self._reply: Reply | None = None
+        self._rows: list[Any] | None = None
+        self._index = 0
+        self._before = 0
+        #: Whether the last statement's rows stream, and whether the last one came.
+        self._live = False
+        self._complete = False
+        self._rowcount = -1
+        self._lastrowid: int | None = None
+        self._description: tuple[Column, ...] | None = None
+
+    # Statements
+
+    def _execute(
+        self, sql: str, params: Parameters, timeout: float | None
+    ) -> Operation[Any]:
+        """The operation that executes a statement; ``_take`` takes what comes of it."""
+        if self._closed:
+            raise InterfaceError("the cursor is closed")
+        connection, session = self._connection, self._session
+        if params is None:
+            text = parameters.plain(sql)
+            if not text.isascii():
+                session.check_charset()
+        else:
+            text = parameters.render(sql, params, session.mode, connection._encoders)
+        if timeout is DEFAULT:
+            timeout = connection.timeout
+        deadline = None if timeout is None else deadline_after(timeout)
+        if self._owes:
+            return self._execute_after_stream(text, deadline)
+        self._forget()
+        return session.query(
+            text, self._reading, stream=self._stream, deadline=deadline
+        )
+
+    def _execute_after_stream(
+        self, text: bytes, deadline: float | None
+    ) -> Operation[Any]:
+        """Execute a statement when the cursor's last stream was not read to its end."""
+        self._forget()
+        yield from self._session.discard()
+        return (
+            yield from self._session.query(
+                text, self._reading, stream=True, deadline=deadline
+            )
+        )
+
+    @property
+    def _streaming(self) -> bool:
+        """Whether rows of this cursor's stream, and of no other's, are left to read."""
+        return self._live and self._session.stream is self and self._session.streaming
+
+    @property
+    def _owes(self) -> bool:
+        """Whether rows or results of this cursor's stream are left to read."""
+        session = self._session
+        return (
+            self._live
+            and session.stream is self
+            and (session.streaming or session.more_results)
+        )
+
+    def _take(self, outcome: Any) -> None:
+        """Take over what came of ``_execute``."""
+        if self._stream:
+            self._live = True
+            self._session.stream = self
+            self._complete = not self._session.streaming
+            self._show(outcome)
+        else:
+            self._replies = self._results(outcome)
+            self._show(self._replies[0])
+
+    def _results(self, replies: list[Reply]) -> list[Reply]:
+        """The replies that ``nextset`` leads to.
+
+        A procedure's results are followed by a reply that says how the call went. It
+        has no rows, and counts as a result only where a text may have several
+        statements.
+        """
+        if len(replies) > 1 and not self._connection._options.multi_statements:
+            return [reply for reply in replies if reply.has_rows] or replies[:1]
+        return replies
+
+    def _show(self, reply: Reply) -> None:
+        """Make a result the current one."""
+        self._reply = reply
+        self._rows = rows = reply.rows
+        self._index = self._before = 0
+        self._description = None
+        if rows is not None:
+            self._rowcount = len(rows)
+        elif reply.has_rows:
+            self._rowcount = -1
+            self._rows = []
+        else:
+            self._rowcount = reply.affected_rows
+        if reply.insert_id:
+            self._lastrowid = reply.insert_id
+
+    def _execute_many(
+        self, sql: str, rows: Iterable[Any], timeout: float | None
+    ) -> Operation[None]:
+        """Execute a statement once for each of many parameters.
+
+        INSERT and REPLACE become statements of many rows where that means the same.
+        """
+        if self._closed:
+            raise InterfaceError("the cursor is closed")
+        owed = self._owes
+        self._forget()
+        if owed:
+            yield from self._session.discard()
+        connection = self._connection
+        deadline = deadline_after(connection.timeout if timeout is DEFAULT else timeout)
+        affected, insert_id, results = 0, 0, None
+        texts = parameters.render_many(
+            sql, rows, self._session.mode, connection._encoders, BATCH
+        )
+        for text in texts:
+            replies = yield from self._session.query(
+                text, self._reading, deadline=deadline
+            )
+            results = replies
+            for reply in replies:
+                if reply.has_rows:
+                    affected += len(reply.rows)
+                else:
+                    affected += max(reply.affected_rows, 0)
+                insert_id = insert_id or reply.insert_id
+        if results is not None:
+            self._replies = results
+            self._show(results[0])
+        self._rowcount = affected
+        self._lastrowid = insert_id or None
+
+    def _call(
+        self, name: str, params: Sequence[Any], timeout: float | None
+    ) -> Operation[tuple[Any, ...]]:
+        """Call a procedure; what comes of it are its parameters afterwards."""
+        if self._closed:
+            raise InterfaceError("the cursor is closed")
+        owed = self._owes
+        self._forget()
+        connection, session = self._connection, self._session
+        if owed:
+            yield from session.discard()
+        deadline = deadline_after(connection.timeout if timeout is DEFAULT else timeout)
+        encoders = connection._encoders
+        sql, values = modes_statement(name)
+        text = parameters.render(sql, values, session.mode, encoders)
+        replies = yield from session.query(text, PLAIN, deadline=deadline)
+        sql, values, places = call_statement(name, params, replies[0].rows)
+        text = parameters.render(sql, values, session.mode, encoders)
+        # The block's last result set, before its status, has the parameters: tuples
+        # at first, whatever rows the procedure's own results shall have.
+        reading = connection._reading(tuple_row) if places else self._reading
+        replies = yield from session.query(text, reading, deadline=deadline)
+        results = list(params)
+        if places:
+            *replies, last, status = replies
+            for place, value in zip(places, last.rows[0], strict=True):
+                results[place] = value
+            for reply in replies:
+                self._reshape(reply)
+            replies.append(status)
+        self._replies = self._results(replies)
+        self._show(self._replies[0])
+        return tuple(results)
+
+    def _reshape(self, reply: Reply) -> None:
+        """Make rows of the cursor's shape out of tuples."""
+        if reply.columns is not None and self._row_factory is not tuple_row:
+            make = self._row_factory(tuple(column[0] for column in reply.columns))
+            reply.rows[:] = [make(*row) for row in reply.rows]
+
+    # Results
+
+    def _check(self) -> list[Any]:
+        """The rows of the current result, from ``_index`` on still to be given."""
+        if self._rows is None:
+            self._check_executed()
+            raise ProgrammingError(
+                "there are no rows: the last statement has no result set"
+            )
+        return self._rows
+
+    def _check_executed(self) -> None:
+        if self._closed:
+            raise InterfaceError("the cursor is closed")
+        if self._reply is None:
+            raise ProgrammingError("there are no results: execute a statement first")
+
+    def _next_piece(self, count: int) -> Operation[list[Any]]:
+        """More rows of a stream."""
+        session = self._session
+        if not self._streaming:
+            raise InterfaceError(
+                "the stream was ended before its last row: by an error, or because its "
+                "connection was closed"
+            )
+        timeout = self._connection.timeout
+        rows: list[Any] = yield from session.fetch(count, deadline_after(timeout))
+        self._complete = not session.streaming
+        self._before += self._index
+        self._rows, self._index = rows, 0
+        return rows
+
+    def _fetch_one(self) -> Operation[Any]:
+        """The next row of a stream, or ``END``."""
+        rows = self._check()
+        while self._index >= len(rows):
+            if self._complete:
+                return END
+            rows = yield from self._next_piece(PIECE)
+        self._index += 1
+        return rows[self._index - 1]
+
+    def _fetch_many(self, count: int) -> Operation[list[Any]]:
+        """Up to ``count`` rows of a stream."""
+        rows = self._check()
+        taken = rows[self._index : self._index + count]
+        self._index += len(taken)
+        while len(taken) < count and not self._complete:
+            rows = yield from self._next_piece(min(PIECE, count - len(taken)))
+            self._index = len(rows)
+            taken += rows
+        return taken
+
+    def _take_one(self) -> Any:
+        """The next row that is there already, or ``END``."""
+        rows = self._rows
+        if rows is None:
+            rows = self._check()
+        index = self._index
+        if index >= len(rows):
+            return END
+        self._index = index + 1
+        return rows[index]
+
+    def _take_many(self, count: int) -> list[Any]:
+        """Up to ``count`` rows that are there already."""
+        rows = self._check()
+        taken = rows[self._index : self._index + count]
+        self._index += len(taken)
+        return taken
+
+    def _take_all(self) -> list[Any]:
+        """All rows that are there and were not given yet."""
+        rows = self._check()
+        index, self._index = self._index, len(rows)
+        return rows[index:]
+
+    def _next_set(self) -> Operation[bool | None]:
+        """Go on to the next result of a stream."""
+        self._check_executed()
+        session = self._session
+        while not self._complete:
+            yield from self._next_piece(PIECE)
+        if not self._owes:
+            return None
+        reply = yield from session.next_result(deadline_after(self._connection.timeout))
+        self._complete = not session.streaming
+        if not reply.has_rows and not self._connection._options.multi_statements:
+            return None  # how the call of a procedure went
+        self._show(reply)
+        return True
+
+    def _take_next_set(self) -> bool | None:
+        """Go on to the next result that is there already."""
+        self._check_executed()
+        if self._place + 1 >= len(self._replies):
+            return None
+        self._place += 1
+        self._show(self._replies[self._place])
+        return True
+
+    def _close(self) -> Operation[None]:
+        """Give up what is left of a stream."""
+        owed = self._owes
+        self._forget()
+        self._closed = True
+        if owed:
+            yield from self._session.discard()
+
+    def _move(self, value: int, mode: str) -> None:
+        rows = self._check()
+        if self._live:
+            raise InterfaceError("rows of a stream go forward only")
+        if mode not in ("relative", "absolute"):
+            raise ProgrammingError(
+                f"mode {mode!r} is neither 'relative' nor 'absolute'"
+            )
+        index = value + (self._index if mode == "relative" else 0)
+        if not 0 <= index < len(rows):
+            raise IndexError(f"there are rows 0 to {len(rows) - 1}, not {index}")
+        self._index = index
+
+    # What is known of the last statement
+
+    @property
+    def connection(self) -> Any:
+        """The connection on which it executes."""
+        return self._connection
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    @property
+    def description(self) -> tuple[Column, ...] | None:
+        """What is known of the current result's columns; None without one."""
+        if self._description is None and self._reply is not None:
+            columns = self._reply.columns
+            self._description = None if columns is None else describe(columns)
+        return self._description
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement delivered or changed; -1 if not known."""
+        return self._rowcount
+
+    @property
+    def lastrowid(self) -> int | None:
+        """The first AUTO_INCREMENT value that the last statement made, or None."""
+        return self._lastrowid
+
+    @property
+    def rownumber(self) -> int | None:
+        """The index of the row that is fetched next; None without a result."""
+        return None if self._rows is None else self._before + self._index
+
+    @property
+    def warning_count(self) -> int:
+        """How many warnings the last statement gave."""
+        return self._reply.warning_count if self._reply is not None else 0
+
+    @property
+    def info(self) -> str | None:
+        """What the server said about an UPDATE, ALTER or the like (``mysql_info``)."""
+        return self._reply.info if self._reply is not None else None
+
+    @property
+    def session_changes(self) -> list[tuple[int, str]]:
+        """What the statement changed of the session: (SESSION_TRACK_*, text) pairs."""
+        changes = self._reply.changes if self._reply is not None else None
+        return changes or []
+
+    def setinputsizes(self, sizes: Sequence[Any]) -> None:
+        """Do nothing: sizes are taken from the values (PEP 249)."""
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """Do nothing: values come whole (PEP 249)."""

@@ -1,0 +1,272 @@
+"""Connections and cursors to be awaited, on asyncio, uvloop and trio.
+
+Owns nothing but the waiting: the names and what they do are those of ``connection``
+and ``cursor``, which see. Whatever may wait is a coroutine; ``cursor()`` does not.
+"""
+
+# A timeout of ours also ends the statement on the server, asyncio's does the same.
+# ruff: noqa: ASYNC109
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar, Unpack
+
+from . import errors, runners
+from ._connection import ConnectionBase, ServerWarning
+from ._cursor import DEFAULT, END, CursorBase, Parameters
+from .options import Keywords, Options
+from .rows import RowFactory
+from .transactions import Xid
+
+__all__ = ["Connection", "Cursor", "connect"]
+
+_T = TypeVar("_T")
+
+
+async def connect(url: str | None = None, /, **options: Unpack[Keywords]) -> Connection:
+    """Connect to a server and log in; see ``mariadb_nb.connect``."""
+    connection = Connection(Options.of(url, **options))
+    await connection._run(connection._session.connect())
+    connection._runner.keep(connection._session.fd)
+    return connection
+
+
+class Cursor(CursorBase):
+    """Executes statements and gives their rows; made by ``Connection.cursor``."""
+
+    _connection: Connection
+
+    async def execute(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> Self:
+        """Execute a statement; see ``mariadb_nb.Cursor.execute``."""
+        self._take(await self._connection._run(self._execute(sql, params, timeout)))
+        return self
+
+    async def executemany(
+        self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+    ) -> Self:
+        """Execute a statement once for each row of parameters."""
+        await self._connection._run(self._execute_many(sql, rows, timeout))
+        return self
+
+    async def callproc(
+        self,
+        name: str,
+        params: Sequence[Any] = (),
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> tuple[Any, ...]:
+        """Call a stored procedure; returns its parameters afterwards."""
+        return await self._connection._run(self._call(name, params, timeout))
+
+    async def fetchone(self) -> Any:
+        """The next row, or None at the end."""
+        if self._live:
+            row = await self._connection._run(self._fetch_one())
+        else:
+            row = self._take_one()
+        return None if row is END else row
+
+    async def fetchmany(self, size: int | None = None) -> list[Any]:
+        """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
+        count = self.arraysize if size is None else size
+        if self._live:
+            return await self._connection._run(self._fetch_many(count))
+        return self._take_many(count)
+
+    async def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        if self._live:
+            return await self._connection._run(self._fetch_many(1 << 62))
+        return self._take_all()
+
+    async def nextset(self) -> bool | None:
+        """Go on to the next result; None if there is none."""
+        if self._live:
+            return await self._connection._run(self._next_set())
+        return self._take_next_set()
+
+    async def scroll(self, value: int, mode: str = "relative") -> None:
+        """Move in the rows; raises IndexError if there is no such row."""
+        self._move(value, mode)
+
+    async def close(self) -> None:
+        """Close it; the rest of a stream is killed on the server."""
+        if not self._closed:
+            await self._connection._clean_up(self._close())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._live:
+            row = await self._connection._run(self._fetch_one())
+        else:
+            row = self._take_one()
+        if row is END:
+            raise StopAsyncIteration
+        return row
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+
+class Connection(ConnectionBase):
+    """A connection whose methods are awaited; made by ``connect``.
+
+    One operation runs at a time: another task that comes meanwhile gets ``Busy``.
+    Statements that change data open a transaction, unless ``autocommit`` is on.
+    """
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._runner = runners.current_async()()
+        self._run = self._runner.run
+        self._clean_up = self._runner.run_shielded
+
+    def cursor(
+        self,
+        *,
+        row_factory: RowFactory | None = None,
+        stream: bool = False,
+        prepare: bool | None = None,
+    ) -> Cursor:
+        """Make a cursor; see ``mariadb_nb.Connection.cursor``."""
+        self._check_open()
+        return Cursor(self, row_factory, stream, prepare)
+
+    async def execute(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> Cursor:
+        """Execute a statement with a new cursor, and return that."""
+        return await self.cursor().execute(sql, params, timeout=timeout)
+
+    async def executemany(
+        self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+    ) -> Cursor:
+        """Execute a statement for many rows with a new cursor, and return that."""
+        return await self.cursor().executemany(sql, rows, timeout=timeout)
+
+    async def commit(self) -> None:
+        """End the transaction and keep what it did."""
+        await self._run(self._commit())
+
+    async def rollback(self) -> None:
+        """End the transaction and undo what it did."""
+        await self._run(self._rollback())
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation_level: str | None = None, read_only: bool = False
+    ) -> AsyncGenerator[Self]:
+        """A block that commits at its end, and rolls back when it raises.
+
+        Inside a transaction it is a savepoint. See ``Connection.transaction``.
+        """
+        block = await self._run(self._begin_block(isolation_level, read_only))
+        try:
+            yield self
+        except BaseException:
+            await self._clean_up(self._end_block(block, failed=True))
+            raise
+        await self._run(self._end_block(block, failed=False))
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether each statement is a transaction of its own."""
+        return self._session.autocommit
+
+    async def set_autocommit(self, on: bool) -> None:
+        """Set ``autocommit``; turning it on commits an open transaction."""
+        await self._run(self._set_autocommit(on))
+
+    async def set_isolation_level(self, level: str) -> None:
+        """Set the isolation level of the transactions to come."""
+        await self._run(self._set_isolation(level))
+
+    async def show_warnings(self) -> list[ServerWarning]:
+        """The warnings of the last statement (SHOW WARNINGS)."""
+        return await self._run(self._show_warnings())
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life; raises ConnectionLost without one."""
+        await self._run(self._ping())
+
+    async def reset(self) -> None:
+        """Make the session as if it had just been connected."""
+        await self._run(self._reset())
+
+    async def change_user(
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        database: str | None = None,
+    ) -> None:
+        """Log in as another user; None keeps what it was."""
+        await self._run(self._change_user(user, password, database))
+
+    async def kill(self, thread_id: int) -> None:
+        """End another connection (KILL)."""
+        await self._run(self._kill(thread_id))
+
+    async def tpc_begin(self, xid: Xid) -> None:
+        """Begin a branch of a distributed transaction (XA START)."""
+        await self._run(self._tpc_begin(xid))
+
+    async def tpc_prepare(self) -> None:
+        """Do the first phase of the commit (XA PREPARE)."""
+        await self._run(self._tpc_prepare())
+
+    async def tpc_commit(self, xid: Xid | None = None) -> None:
+        """Commit the branch, or one that ``tpc_recover`` found."""
+        await self._run(self._tpc_end("COMMIT", xid))
+
+    async def tpc_rollback(self, xid: Xid | None = None) -> None:
+        """Roll the branch back, or one that ``tpc_recover`` found."""
+        await self._run(self._tpc_end("ROLLBACK", xid))
+
+    async def tpc_recover(self) -> list[Xid]:
+        """The branches that are prepared and wait for their second phase."""
+        return await self._run(self._tpc_recover())
+
+    async def close(self) -> None:
+        """Close the connection; what is not committed is rolled back."""
+        if not self.busy:
+            self._runner.forget()
+        self._session.hang_up()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, exception_type: object, *exception: object) -> None:
+        """Commit when the block went well and roll back when it raised; close."""
+        try:
+            if not self.closed:
+                await self._clean_up(self._end(exception_type is not None))
+        finally:
+            await self.close()

@@ -1,0 +1,210 @@
+"""Blocking connections: PEP 249.
+
+Owns nothing but the waiting; what a connection does is in ``_connection``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar, Unpack
+
+from . import errors, runners
+from ._connection import ConnectionBase, ServerWarning
+from ._cursor import DEFAULT, Parameters
+from .cursor import Cursor
+from .options import Keywords, Options
+from .rows import RowFactory
+from .transactions import Xid
+from .wait import Operation
+
+_T = TypeVar("_T")
+
+
+def connect(url: str | None = None, /, **options: Unpack[Keywords]) -> Connection:
+    """Connect to a server and log in.
+
+    Args:
+        url: ``mariadb://user:password@host:port/database?option=value``.
+        options: see ``mariadb_nb.Options``; they go before those of the URL.
+
+    Raises:
+        OperationTimeout: ``connect_timeout`` passed.
+        OperationalError: the server was not to be had or refused the login.
+        InterfaceError: an option is wrong.
+    """
+    connection = Connection(Options.of(url, **options))
+    connection._run(connection._session.connect())
+    connection._runner.keep(connection._session.fd)
+    return connection
+
+
+class Connection(ConnectionBase):
+    """A connection whose methods wait; made by ``connect``.
+
+    One operation runs at a time: another thread that comes meanwhile gets ``Busy``.
+    Statements that change data open a transaction, unless ``autocommit`` is on.
+    """
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._runner = runners.default()()
+
+    def _run(self, operation: Operation[_T]) -> _T:
+        return self._runner.run(operation)
+
+    def cursor(
+        self,
+        *,
+        row_factory: RowFactory | None = None,
+        stream: bool = False,
+        prepare: bool | None = None,
+    ) -> Cursor:
+        """Make a cursor.
+
+        Args:
+            row_factory: how rows look, see ``mariadb_nb.rows``.
+            stream: leave rows on the wire until they are fetched; no other statement
+                can be executed meanwhile.
+            prepare: accepted; statements are sent as text in this version.
+        """
+        self._check_open()
+        return Cursor(self, row_factory, stream, prepare)
+
+    def execute(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> Cursor:
+        """Execute a statement with a new cursor, and return that."""
+        return self.cursor().execute(sql, params, timeout=timeout)
+
+    def executemany(
+        self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+    ) -> Cursor:
+        """Execute a statement for many rows with a new cursor, and return that."""
+        return self.cursor().executemany(sql, rows, timeout=timeout)
+
+    def commit(self) -> None:
+        """End the transaction and keep what it did."""
+        self._run(self._commit())
+
+    def rollback(self) -> None:
+        """End the transaction and undo what it did."""
+        self._run(self._rollback())
+
+    @contextmanager
+    def transaction(
+        self, *, isolation_level: str | None = None, read_only: bool = False
+    ) -> Generator[Self]:
+        """A block that commits at its end, and rolls back when it raises.
+
+        Inside a transaction it is a savepoint.
+
+        Args:
+            isolation_level: "READ COMMITTED" and its like, for this one.
+            read_only: the server refuses changes.
+        """
+        block = self._run(self._begin_block(isolation_level, read_only))
+        try:
+            yield self
+        except BaseException:
+            self._run(self._end_block(block, failed=True))
+            raise
+        self._run(self._end_block(block, failed=False))
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether each statement is a transaction of its own; can be set."""
+        return self._session.autocommit
+
+    @autocommit.setter
+    def autocommit(self, on: bool) -> None:
+        self._run(self._set_autocommit(on))
+
+    def set_autocommit(self, on: bool) -> None:
+        """Set ``autocommit``; turning it on commits an open transaction."""
+        self._run(self._set_autocommit(on))
+
+    def set_isolation_level(self, level: str) -> None:
+        """Set the isolation level of the transactions to come."""
+        self._run(self._set_isolation(level))
+
+    def show_warnings(self) -> list[ServerWarning]:
+        """The warnings of the last statement (SHOW WARNINGS)."""
+        return self._run(self._show_warnings())
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life.
+
+        Raises:
+            ConnectionLost: there is none.
+        """
+        self._run(self._ping())
+
+    def reset(self) -> None:
+        """Make the session as if it had just been connected."""
+        self._run(self._reset())
+
+    def change_user(
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        database: str | None = None,
+    ) -> None:
+        """Log in as another user; None keeps what it was."""
+        self._run(self._change_user(user, password, database))
+
+    def kill(self, thread_id: int) -> None:
+        """End another connection (KILL)."""
+        self._run(self._kill(thread_id))
+
+    def tpc_begin(self, xid: Xid) -> None:
+        """Begin a branch of a distributed transaction (XA START)."""
+        self._run(self._tpc_begin(xid))
+
+    def tpc_prepare(self) -> None:
+        """Do the first phase of the commit (XA PREPARE)."""
+        self._run(self._tpc_prepare())
+
+    def tpc_commit(self, xid: Xid | None = None) -> None:
+        """Commit the branch, or one that ``tpc_recover`` found."""
+        self._run(self._tpc_end("COMMIT", xid))
+
+    def tpc_rollback(self, xid: Xid | None = None) -> None:
+        """Roll the branch back, or one that ``tpc_recover`` found."""
+        self._run(self._tpc_end("ROLLBACK", xid))
+
+    def tpc_recover(self) -> list[Xid]:
+        """The branches that are prepared and wait for their second phase."""
+        return self._run(self._tpc_recover())
+
+    def close(self) -> None:
+        """Close the connection; what is not committed is rolled back."""
+        if not self.busy:
+            self._runner.forget()
+        self._session.hang_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exception_type: object, *exception: object) -> None:
+        """Commit when the block went well and roll back when it raised; close."""
+        try:
+            if not self.closed:
+                self._run(self._end(exception_type is not None))
+        finally:
+            self.close()

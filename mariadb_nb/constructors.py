@@ -1,0 +1,39 @@
+"""PEP 249's constructors of values.
+
+Parameters may be the plain types of Python; these names are for programs that are
+written for any driver. Ticks are seconds since the epoch, in local time as PEP 249
+asks.
+"""
+
+from __future__ import annotations
+
+from datetime import date as Date
+from datetime import datetime as Timestamp
+from datetime import time as Time
+
+__all__ = [
+    "Binary",
+    "Date",
+    "DateFromTicks",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+]
+
+Binary = bytes
+
+
+def DateFromTicks(ticks: float) -> Date:
+    """The local date of a moment."""
+    return Date.fromtimestamp(ticks)
+
+
+def TimeFromTicks(ticks: float) -> Time:
+    """The local time of day of a moment."""
+    return Timestamp.fromtimestamp(ticks).time()
+
+
+def TimestampFromTicks(ticks: float) -> Timestamp:
+    """A moment in local time."""
+    return Timestamp.fromtimestamp(ticks)

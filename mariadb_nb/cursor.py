@@ -1,0 +1,135 @@
+"""Blocking cursors: PEP 249.
+
+Owns nothing but the waiting; what a cursor does is in ``_cursor``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from ._cursor import DEFAULT, END, CursorBase, Parameters
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+class Cursor(CursorBase):
+    """Executes statements and gives their rows; made by ``Connection.cursor``."""
+
+    _connection: Connection
+
+    def execute(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> Self:
+        """Execute a statement.
+
+        Args:
+            sql: the statement; ``?``, ``%s`` or ``%(name)s`` stand for parameters.
+            params: their values; None sends the text as it is.
+            timeout: seconds that it may take; None for no limit. Default: the
+                connection's.
+
+        Raises:
+            Busy: another operation is going on on the connection.
+            OperationTimeout: the time was over; the statement was killed.
+            ProgrammingError: parameters and placeholders do not fit.
+            DatabaseError: the server's answer, see ``mariadb_nb.errors``.
+        """
+        self._take(self._connection._run(self._execute(sql, params, timeout)))
+        return self
+
+    def executemany(
+        self,
+        sql: str,
+        rows: Iterable[Any],
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> Self:
+        """Execute a statement once for each row of parameters.
+
+        INSERT and REPLACE with one group of values are sent as statements of many
+        rows. Raises as ``execute``; what was sent before an error stays, as far as
+        the transaction stays.
+        """
+        self._connection._run(self._execute_many(sql, rows, timeout))
+        return self
+
+    def callproc(
+        self,
+        name: str,
+        params: Sequence[Any] = (),
+        *,
+        timeout: float | None = DEFAULT,
+    ) -> tuple[Any, ...]:
+        """Call a stored procedure.
+
+        Returns:
+            The parameters, those that are OUT or INOUT as the procedure left them.
+        """
+        return self._connection._run(self._call(name, params, timeout))
+
+    def fetchone(self) -> Any:
+        """The next row, or None at the end."""
+        row = self._next()
+        return None if row is END else row
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
+        count = self.arraysize if size is None else size
+        if self._live:
+            return self._connection._run(self._fetch_many(count))
+        return self._take_many(count)
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        if self._live:
+            return self._connection._run(self._fetch_many(1 << 62))
+        return self._take_all()
+
+    def nextset(self) -> bool | None:
+        """Go on to the next result; None if there is none."""
+        if self._live:
+            return self._connection._run(self._next_set())
+        return self._take_next_set()
+
+    def scroll(self, value: int, mode: str = "relative") -> None:
+        """Move in the rows.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        self._move(value, mode)
+
+    def close(self) -> None:
+        """Close it; the rest of a stream is killed on the server."""
+        if not self._closed:
+            self._connection._run(self._close())
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        row = self._next()
+        if row is END:
+            raise StopIteration
+        return row
+
+    def _next(self) -> Any:
+        if self._live:
+            return self._connection._run(self._fetch_one())
+        return self._take_one()
+
+    def next(self) -> Any:
+        """The next row; raises StopIteration at the end (PEP 249)."""
+        return self.__next__()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
