@@ -68,7 +68,10 @@ class ConnectionBase:
     def __del__(self) -> None:
         session = getattr(self, "_session", None)
         if session is not None and session.state not in (*GONE, NEW):
-            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
+            try:
+                warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
+            finally:
+                session.close()  # a loop may still watch its descriptor
 
     # How values and rows are read
 
@@ -89,10 +92,8 @@ class ConnectionBase:
 
     def _statement(self, sql: str, timeout: Any = DEFAULT) -> Operation[list[Reply]]:
         """Execute one statement of our own."""
-        seconds = self.timeout if timeout is DEFAULT else timeout
-        return self._session.query(
-            sql.encode(), PLAIN, deadline=deadline_after(seconds)
-        )
+        deadline = deadline_after(self._seconds(timeout))
+        return self._session.query(sql.encode(), PLAIN, deadline=deadline)
 
     def _statements(
         self, statements: list[str], timeout: Any = DEFAULT
@@ -108,13 +109,11 @@ class ConnectionBase:
         self._distributed.refuse_plain("rollback")
         yield from self._statement("ROLLBACK")
 
-    def _end(self, failed: bool) -> Operation[None]:
-        """What a ``with`` block on the connection ends with, before it is closed.
-
-        Closing rolls back, so there is nothing to send when the block failed.
-        """
+    def _end(self) -> Operation[None]:
+        """What a ``with`` block that went well ends with, before it is closed."""
         yield from self._session.discard()
-        if self.in_transaction and not failed:
+        yield from self._session.refresh_status(deadline_after(self.timeout))
+        if self.in_transaction:
             yield from self._commit()
 
     def _set_autocommit(self, on: bool) -> Operation[None]:
@@ -160,14 +159,17 @@ class ConnectionBase:
     def _begin_block(
         self, isolation_level: str | None, read_only: bool
     ) -> Operation[Transaction]:
+        session = self._session
+        yield from session.refresh_status(deadline_after(self.timeout))
         block = Transaction(
-            self._depth, self._session.in_transaction, isolation_level, read_only
+            self._depth, session.in_transaction, isolation_level, read_only
         )
         yield from self._statements(block.begin())
         self._depth += 1
         return block
 
     def _end_block(self, block: Transaction, failed: bool) -> Operation[None]:
+        """End a block. One that failed is undone, or the connection is no more."""
         self._depth -= 1
         session = self._session
         if session.state in GONE:
@@ -177,19 +179,27 @@ class ConnectionBase:
                 "the connection was lost or closed inside transaction(): the server "
                 "has rolled it back"
             )
+        # A task that is cancelled waits for this, so it may not take for ever.
+        limit = self._options.cancel_timeout if failed else DEFAULT
         try:
-            # A task that is cancelled waits for this, so it may not take for ever.
-            limit = self._options.cancel_timeout if failed else DEFAULT
+            yield from session.discard()
+            yield from session.refresh_status(deadline_after(self._seconds(limit)))
             statements = block.end(failed, session.in_transaction)
             yield from self._statements(statements, limit)
-        except Exception:
-            if failed and session.state in GONE:
-                return
+        except BaseException as error:
+            if failed:
+                session.hang_up()  # which rolls back, and nothing else is sure to
+                if isinstance(error, Exception):
+                    return  # the block's own error tells why
             raise
+
+    def _seconds(self, timeout: Any) -> float | None:
+        return self.timeout if timeout is DEFAULT else timeout
 
     # Two-phase commit
 
     def _tpc_begin(self, xid: Xid) -> Operation[None]:
+        yield from self._session.refresh_status(deadline_after(self.timeout))
         yield from self._statements(
             self._distributed.begin(xid, self._session.in_transaction)
         )
@@ -208,6 +218,7 @@ class ConnectionBase:
             yield from self._statements(statements)
         else:
             # The server ends another connection's branch outside transactions only.
+            yield from self._session.refresh_status(deadline_after(self.timeout))
             if self.in_transaction:
                 raise ProgrammingError("a transaction is open: end it first")
             yield from self._set_autocommit(True)

@@ -144,6 +144,7 @@ class Connection(ConnectionBase):
         self._runner = runners.current_async()()
         self._run = self._runner.run
         self._clean_up = self._runner.run_shielded
+        self._session.on_close = self._runner.forget
 
     def cursor(
         self,
@@ -256,8 +257,6 @@ class Connection(ConnectionBase):
 
     async def close(self) -> None:
         """Close the connection; what is not committed is rolled back."""
-        if not self.busy:
-            self._runner.forget()
         self._session.hang_up()
 
     async def __aenter__(self) -> Self:
@@ -266,7 +265,7 @@ class Connection(ConnectionBase):
     async def __aexit__(self, exception_type: object, *exception: object) -> None:
         """Commit when the block went well and roll back when it raised; close."""
         try:
-            if not self.closed:
-                await self._clean_up(self._end(exception_type is not None))
+            if exception_type is None and not self.closed:
+                await self._run(self._end())
         finally:
             await self.close()

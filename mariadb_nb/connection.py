@@ -60,6 +60,7 @@ class Connection(ConnectionBase):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._runner = runners.default()()
+        self._session.on_close = self._runner.forget
 
     def _run(self, operation: Operation[_T]) -> _T:
         return self._runner.run(operation)
@@ -194,8 +195,6 @@ class Connection(ConnectionBase):
 
     def close(self) -> None:
         """Close the connection; what is not committed is rolled back."""
-        if not self.busy:
-            self._runner.forget()
         self._session.hang_up()
 
     def __enter__(self) -> Self:
@@ -204,7 +203,7 @@ class Connection(ConnectionBase):
     def __exit__(self, exception_type: object, *exception: object) -> None:
         """Commit when the block went well and roll back when it raised; close."""
         try:
-            if not self.closed:
-                self._run(self._end(exception_type is not None))
+            if exception_type is None and not self.closed:
+                self._run(self._end())
         finally:
             self.close()

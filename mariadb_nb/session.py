@@ -9,7 +9,9 @@ it (``mariadb_nb.runners``). How statements and rows look to a user is the busin
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,6 +63,7 @@ class Session:
         thread_id: the connection's number on the server; 0 before it is connected.
         server_info: the server's version as it calls it.
         stream: whose rows are being streamed, in the eyes of whoever streams them.
+        on_close: is called before the connection's descriptor is closed.
     """
 
     def __init__(
@@ -72,12 +75,15 @@ class Session:
     ) -> None:
         self.options = options
         self._bare = bare
+        self._entrance = allocate_lock()
         self._closing = False
         self._worth_saving = False
+        self._status_is_old = False
         self.state = state.NEW
         self.thread_id = 0
         self.server_info = ""
         self.stream: object = None
+        self.on_close: Callable[[], None] | None = None
         self._make_channel = make_channel
         self._mysql: CData = ffi.NULL
         self._channel: Any = None
@@ -92,7 +98,15 @@ class Session:
 
     def enter(self, event: str) -> None:
         """Begin an operation, or raise ``Busy`` or ``InterfaceError``."""
-        self.state = state.after(self.state, event)
+        # Two threads must not both find the session ready.
+        if not self._entrance.acquire(blocking=False):
+            raise Busy(state.REFUSALS[state.BUSY][1])
+        try:
+            self.state = state.after(self.state, event)
+            if event == state.START:
+                self.stream = None  # every earlier one is over
+        finally:
+            self._entrance.release()
 
     def leave(self) -> None:
         """End an operation: what is next depends on what is left to read."""
@@ -103,7 +117,7 @@ class Session:
             self.close()
         elif channel.broken:
             self.state = state.after(self.state, state.LOST)
-            channel.close()  # it is of no use, and its socket would only linger
+            self._dispose()  # it is of no use, and its socket would only linger
         else:
             self.state = state.after(
                 self.state, state.ROWS if channel.busy else state.DONE
@@ -123,6 +137,7 @@ class Session:
             self.abort()
         elif not self._channel.midway:
             self.leave()  # the operation itself raised, and left nothing suspended
+            self._status_is_old = True
         elif self.options.on_cancel == "abort" or self._closing:
             self.abort()
         else:
@@ -157,7 +172,6 @@ class Session:
             if isinstance(error, Error) and self.options.address not in error.message:
                 error.message += f" (connecting to {self.options.address})"
             raise
-        self._worth_saving = not self._bare
 
     def _open(self, deadline: float | None) -> Operation[None]:
         options = self.options
@@ -202,9 +216,14 @@ class Session:
                 return
         self._closing = True
         self._channel.shutdown()
+        if self.state != state.BUSY:  # its operation has just ended
+            with suppress(Busy):
+                self.close()
 
     def _dispose(self) -> None:
         """Let go of the connection; what is suspended is ended first."""
+        if self.on_close is not None:
+            self.on_close()
         if self._mysql != ffi.NULL and (self._pair or self._channel is None):
             lib.mysql_close(self._mysql)  # which ends the pair too
         if self._channel is not None:
@@ -284,6 +303,16 @@ class Session:
         resume = self._channel.resume
         return drive(self, state.READ, start, arguments, resume, deadline)
 
+    def refresh_status(self, deadline: float | None = None) -> Operation[None]:
+        """Make sure that ``in_transaction`` is what the server would say now.
+
+        An error does not bring the status along: it may have come from the middle of
+        a procedure that began a transaction.
+        """
+        if self._status_is_old:
+            yield from self.query(b"DO 0", PLAIN, deadline=deadline)
+            self._status_is_old = False
+
     # Other commands
 
     def ping(self, deadline: float | None = None) -> Operation[None]:
@@ -317,7 +346,6 @@ class Session:
             # The server keeps the user, but has made the session anew, and an error
             # does not say what it is like now.
             if self.state == state.READY:
-                yield from self.query(b"DO 0", PLAIN, deadline=deadline)
                 yield from self._set_up(deadline)
             raise
         self.options = options
@@ -325,11 +353,18 @@ class Session:
         yield from self._set_up(deadline)
 
     def _set_up(self, deadline: float | None) -> Operation[None]:
-        """Make of the session what the options say."""
+        """Make of the session what the options say; by half is not good enough."""
         if self._bare:
             return
-        for statement in self.options.setup_statements(self.server_status):
-            yield from self.query(statement, PLAIN, deadline=deadline)
+        self._worth_saving = False
+        try:
+            yield from self.refresh_status(deadline)
+            for statement in self.options.setup_statements(self.server_status):
+                yield from self.query(statement, PLAIN, deadline=deadline)
+        except BaseException:
+            self.abort()
+            raise
+        self._worth_saving = True
 
     def _command(
         self, name: str, arguments: tuple[Any, ...], deadline: float | None
@@ -351,6 +386,7 @@ class Session:
         (failed,) = yield from drive(self, state.START, start, (), resume, deadline)
         self._pair = None
         if failed:
+            self._status_is_old = True
             error = self._error()
             if lib.mysql_get_socket(self._mysql) < 0:
                 self.abort()

@@ -300,7 +300,13 @@ def test_the_literal_of_a_value(value: object, expected: str) -> None:
 def test_strings_are_escaped_for_the_mode() -> None:
     value = "\\ ' \" \0 \n \r \x1a"
     assert literal(value) == r"""'\\ '' " \0 \n \r \Z'"""
-    assert literal(value, NO_BACKSLASH) == f"'{value.replace(chr(39), chr(39) * 2)}'"
+    hexadecimal = value.encode().hex().upper()
+    assert literal(value, NO_BACKSLASH) == f"_utf8mb4 X'{hexadecimal}'"
+    assert (
+        literal(value[1:], NO_BACKSLASH)
+        == f"'{value[1:].replace(chr(39), chr(39) * 2)}'"
+    )
+    assert literal(b"\\'", NO_BACKSLASH) == "X'5C27'"
 
 
 def test_a_string_stays_in_its_quotes_when_the_mode_is_not_the_one_assumed(

@@ -3,8 +3,8 @@
  *
  * Owns the escaping.  A quote is doubled, never put behind a backslash: so a value
  * stays inside of its quotes even on a server that has meanwhile turned to
- * NO_BACKSLASH_ESCAPES.  Where a statement in the same text may turn it either
- * way, nothing is escaped, and what has a backslash is written in hexadecimal.
+ * NO_BACKSLASH_ESCAPES.  Where the server may read a backslash either way, nothing is
+ * escaped, and what has one is written in hexadecimal.
  */
 
 #include "template.h"
@@ -67,11 +67,15 @@ write_string(wire_writer *writer, const wire_encoding *how, const char *data, si
     return 0;
 }
 
-/* Whether the server might take a backslash in the data for one, or for an escape. */
+/*
+ * Whether the server might take a backslash in the data for one, or for an escape: what
+ * it says of NO_BACKSLASH_ESCAPES is no longer true after a routine has set it, because
+ * the old mode comes back at the routine's end and the status does not.
+ */
 static bool
 is_doubtful(const wire_encoding *how, const char *data, size_t length)
 {
-    return (how->mode & WIRE_SEVERAL) != 0 && memchr(data, '\\', length) != NULL;
+    return (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) != 0 && memchr(data, '\\', length) != NULL;
 }
 
 /* Writes an introducer and a string in hexadecimal. */
