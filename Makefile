@@ -14,10 +14,12 @@ PYTEST_ARGS ?=
 CALLS ?= 1000000
 ROUNDS ?= 11
 
-SOURCES = setup.py build_ffi.py pyproject.toml $(wildcard csrc/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
-C_FILES = $(wildcard csrc/*.[ch])
+SOURCES = setup.py build_ffi.py pyproject.toml \
+  $(wildcard csrc/*.[ch] csrc/wire/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
+C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
-.PHONY: help demo test test-3.4 test-all lint format generate sanitize fuzz bench sdist clean
+.PHONY: help demo test test-3.4 test-all lint format generate sanitize fuzz bench bench-short \
+  bench-guard sdist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -65,7 +67,7 @@ format: $(VENV)/.lint
 generate: $(VENV)/.built
 	cd csrc && ../$(BIN)/python -m gen
 
-#: make sanitize    the misuse tests under AddressSanitizer and UBSan
+#: make sanitize    the tests that are hardest on the C code, under ASan and UBSan
 sanitize: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
 	.ci/sanitize $(BIN)/python
@@ -76,8 +78,20 @@ fuzz: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server
 	$(BIN)/python tests/fuzz_capi.py $(SECONDS_TO_FUZZ)
 
-#: make bench       what the guard costs; CALLS= and ROUNDS= for a short run
-bench: $(VENV)/.tests
+BENCH_ARGS ?=
+
+#: make bench       ours, other drivers and a C program side by side, about 5 minutes
+bench: $(VENV)/.built $(VENV)-bench/.peers
+	@.ci/deps $(PYTHON) server
+	$(VENV)-bench/bin/python -m benchmarks --json build/bench.json --plot build/bench.svg $(BENCH_ARGS)
+
+#: make bench-short the same with few rows, to see that it works
+bench-short: $(VENV)/.built $(VENV)-bench/.peers
+	@.ci/deps $(PYTHON) server
+	$(VENV)-bench/bin/python -m benchmarks --short
+
+#: make bench-guard what the guard costs; CALLS= and ROUNDS= for a short run
+bench-guard: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server
 	$(BIN)/python benchmarks/guard.py --calls $(CALLS) --rounds $(ROUNDS)
 
@@ -102,6 +116,15 @@ $(VENV)/.built: $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)/.tests: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)-bench/.peers: benchmarks/requirements.txt
+	@.ci/deps $(PYTHON) build
+	$(PYTHON) -m venv $(VENV)-bench
+	grep '^[A-Za-z]' $< | while read -r package; do \
+	  $(VENV)-bench/bin/python -m pip install --quiet "$$package" || \
+	    echo "Not installed: $$package" >&2; \
+	done
 	touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python

@@ -8,12 +8,13 @@ loop.
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import parameters
-from ._cursor import DEFAULT
-from .errors import InterfaceError, ProgrammingError
+from ._cursor import DEFAULT, seconds
+from .errors import Busy, Deadlock, InterfaceError, ProgrammingError
 from .options import Options
 from .rows import RowFactory, make_reading, tuple_row
 from .session import PLAIN, Session, deadline_after
@@ -50,6 +51,8 @@ class ConnectionBase:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._session = Session(options)
+        #: Runs an operation: set by the world's own class.
+        self._run: Any
         self._encoders = options.encoders
         self._row_factory: RowFactory = options.row_factory or tuple_row
         self._depth = 0
@@ -71,7 +74,8 @@ class ConnectionBase:
             try:
                 warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
             finally:
-                session.close()  # a loop may still watch its descriptor
+                with suppress(Busy):
+                    session.close()  # a loop may still watch its descriptor
 
     # How values and rows are read
 
@@ -164,7 +168,12 @@ class ConnectionBase:
         block = Transaction(
             self._depth, session.in_transaction, isolation_level, read_only
         )
-        yield from self._statements(block.begin())
+        block.rollbacks = session.rollbacks
+        try:
+            yield from self._statements(block.begin())
+        except BaseException:
+            session.hang_up()  # a transaction that nobody would end may be open
+            raise
         self._depth += 1
         return block
 
@@ -179,22 +188,27 @@ class ConnectionBase:
                 "the connection was lost or closed inside transaction(): the server "
                 "has rolled it back"
             )
+        undone = block.rollbacks != session.rollbacks and not block.nested
         # A task that is cancelled waits for this, so it may not take for ever.
         limit = self._options.cancel_timeout if failed else DEFAULT
         try:
             yield from session.discard()
             yield from session.refresh_status(deadline_after(self._seconds(limit)))
-            statements = block.end(failed, session.in_transaction)
+            statements = block.end(failed or undone, session.in_transaction)
             yield from self._statements(statements, limit)
         except BaseException as error:
-            if failed:
-                session.hang_up()  # which rolls back, and nothing else is sure to
-                if isinstance(error, Exception):
-                    return  # the block's own error tells why
+            session.hang_up()  # which rolls back, and nothing else is sure to
+            if failed and isinstance(error, Exception):
+                return  # the block's own error tells why
             raise
+        if undone and not failed:
+            raise Deadlock(
+                "the server rolled this transaction back because of a deadlock inside "
+                "it, and what came afterwards was rolled back too: begin it anew"
+            )
 
     def _seconds(self, timeout: Any) -> float | None:
-        return self.timeout if timeout is DEFAULT else timeout
+        return self.timeout if timeout is DEFAULT else seconds(timeout)
 
     # Two-phase commit
 
@@ -206,13 +220,19 @@ class ConnectionBase:
         self._distributed.note(xid)
 
     def _tpc_prepare(self) -> Operation[None]:
-        yield from self._statements(self._distributed.prepare())
+        yield from self._tpc_statements(self._distributed.prepare())
         self._distributed.note(self._distributed.xid, prepared=True)
+
+    def _tpc_statements(self, statements: list[str]) -> Operation[None]:
+        """Execute statements on the branch, and remember what was carried out."""
+        for sql in statements:
+            yield from self._statement(sql)
+            self._distributed.ended = sql.startswith("XA END")
 
     def _tpc_end(self, verb: str, xid: Xid | None) -> Operation[None]:
         statements = self._distributed.end(verb, xid)
         if xid is None:
-            yield from self._statements(statements)
+            yield from self._tpc_statements(statements)
             self._distributed.note(None)
         elif self._session.autocommit:
             yield from self._statements(statements)

@@ -33,6 +33,23 @@ DEFAULT: Final[Any] = object()
 END: Final[Any] = object()
 
 
+def seconds(timeout: Any) -> float | None:
+    """A timeout, checked.
+
+    Raises:
+        ProgrammingError: it is no number of seconds.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise ProgrammingError(
+            f"timeout={timeout!r} is no number of seconds, and not None for no limit"
+        )
+    if not timeout >= 0:
+        raise ProgrammingError(f"timeout={timeout!r} is not 0 or more seconds")
+    return timeout
+
+
 class CursorBase:
     """Statements and their results, without the waiting.
 
@@ -62,7 +79,17 @@ class CursorBase:
         #: PEP 249's list of messages. The server sends none by itself; its warnings
         #: are counted in ``warning_count`` and read by ``connection.show_warnings()``.
         self.messages: list[Any] = []
+        self._run = connection._run
         self._forget()
+        # Of results that are there already: all of them, and which is the current one.
+        self._replies: list[Reply] = []
+        self._place = 0
+        # Of the rows: which comes next, how many a stream had before, and whether its
+        # last one came.
+        self._index = 0
+        self._before = 0
+        self._complete = False
+        self._described: tuple[Reply | None, tuple[Column, ...] | None] = (None, None)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -70,18 +97,12 @@ class CursorBase:
 
     def _forget(self) -> None:
         """Forget the last statement's results."""
-        self._replies: list[Reply] = []
-        self._place = 0
         self._reply: Reply | None = None
         self._rows: list[Any] | None = None
-        self._index = 0
-        self._before = 0
-        #: Whether the last statement's rows stream, and whether the last one came.
+        #: Whether the last statement's rows stream.
         self._live = False
-        self._complete = False
-        self._rowcount = -1
-        self._lastrowid: int | None = None
-        self._description: tuple[Column, ...] | None = None
+        #: How many rows executemany() changed.
+        self._total: int | None = None
 
     # Statements
 
@@ -91,33 +112,31 @@ class CursorBase:
         """The operation that executes a statement; ``_take`` takes what comes of it."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        connection, session = self._connection, self._session
+        session = self._session
         if params is None:
             text = parameters.plain(sql)
-            if not text.isascii():
+            if not sql.isascii():
                 session.check_charset()
         else:
-            text = parameters.render(sql, params, session.mode, connection._encoders)
+            encoders = self._connection._encoders
+            text = parameters.render(sql, params, session.mode, encoders)
         if timeout is DEFAULT:
-            timeout = connection.timeout
-        deadline = None if timeout is None else deadline_after(timeout)
-        if self._owes:
+            timeout = self._connection.timeout
+        deadline = None if timeout is None else deadline_after(seconds(timeout))
+        if self._live and self._owes:
             return self._execute_after_stream(text, deadline)
-        self._forget()
-        return session.query(
-            text, self._reading, stream=self._stream, deadline=deadline
-        )
+        self._reply = self._rows = self._total = None  # as _forget() does
+        self._live = False
+        return session.query(text, self._reading, self._stream, deadline)
 
     def _execute_after_stream(
         self, text: bytes, deadline: float | None
     ) -> Operation[Any]:
         """Execute a statement when the cursor's last stream was not read to its end."""
-        self._forget()
         yield from self._session.discard()
+        self._forget()
         return (
-            yield from self._session.query(
-                text, self._reading, stream=True, deadline=deadline
-            )
+            yield from self._session.query(text, self._reading, self._stream, deadline)
         )
 
     @property
@@ -142,9 +161,13 @@ class CursorBase:
             self._session.stream = self
             self._complete = not self._session.streaming
             self._show(outcome)
-        else:
-            self._replies = self._results(outcome)
-            self._show(self._replies[0])
+            return
+        if len(outcome) > 1:
+            outcome = self._results(outcome)
+        self._replies = outcome
+        self._place = self._index = self._before = 0
+        self._reply = reply = outcome[0]  # as _show() does
+        self._rows = reply.rows
 
     def _results(self, replies: list[Reply]) -> list[Reply]:
         """The replies that ``nextset`` leads to.
@@ -153,25 +176,16 @@ class CursorBase:
         has no rows, and counts as a result only where a text may have several
         statements.
         """
-        if len(replies) > 1 and not self._connection._options.multi_statements:
+        if not self._connection._options.multi_statements:
             return [reply for reply in replies if reply.has_rows] or replies[:1]
         return replies
 
     def _show(self, reply: Reply) -> None:
         """Make a result the current one."""
         self._reply = reply
-        self._rows = rows = reply.rows
+        rows = reply.rows
+        self._rows = [] if rows is None and reply.has_rows else rows
         self._index = self._before = 0
-        self._description = None
-        if rows is not None:
-            self._rowcount = len(rows)
-        elif reply.has_rows:
-            self._rowcount = -1
-            self._rows = []
-        else:
-            self._rowcount = reply.affected_rows
-        if reply.insert_id:
-            self._lastrowid = reply.insert_id
 
     def _execute_many(
         self, sql: str, rows: Iterable[Any], timeout: float | None
@@ -182,13 +196,12 @@ class CursorBase:
         """
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        owed = self._owes
-        self._forget()
-        if owed:
+        if self._owes:
             yield from self._session.discard()
+        self._forget()
         connection = self._connection
-        deadline = deadline_after(connection.timeout if timeout is DEFAULT else timeout)
-        affected, insert_id, results = 0, 0, None
+        deadline = deadline_after(connection._seconds(timeout))
+        affected, results = 0, None
         texts = parameters.render_many(
             sql, rows, self._session.mode, connection._encoders, BATCH
         )
@@ -202,12 +215,10 @@ class CursorBase:
                     affected += len(reply.rows)
                 else:
                     affected += max(reply.affected_rows, 0)
-                insert_id = insert_id or reply.insert_id
+        self._total = affected
         if results is not None:
-            self._replies = results
+            self._replies, self._place = results, 0
             self._show(results[0])
-        self._rowcount = affected
-        self._lastrowid = insert_id or None
 
     def _call(
         self, name: str, params: Sequence[Any], timeout: float | None
@@ -215,12 +226,11 @@ class CursorBase:
         """Call a procedure; what comes of it are its parameters afterwards."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        owed = self._owes
-        self._forget()
         connection, session = self._connection, self._session
-        if owed:
+        if self._owes:
             yield from session.discard()
-        deadline = deadline_after(connection.timeout if timeout is DEFAULT else timeout)
+        self._forget()
+        deadline = deadline_after(connection._seconds(timeout))
         encoders = connection._encoders
         sql, values = modes_statement(name)
         text = parameters.render(sql, values, session.mode, encoders)
@@ -239,7 +249,7 @@ class CursorBase:
             for reply in replies:
                 self._reshape(reply)
             replies.append(status)
-        self._replies = self._results(replies)
+        self._replies, self._place = self._results(replies), 0
         self._show(self._replies[0])
         return tuple(results)
 
@@ -274,8 +284,13 @@ class CursorBase:
                 "the stream was ended before its last row: by an error, or because its "
                 "connection was closed"
             )
-        timeout = self._connection.timeout
-        rows: list[Any] = yield from session.fetch(count, deadline_after(timeout))
+        deadline = deadline_after(self._connection.timeout)
+        try:
+            rows: list[Any] = yield from session.fetch(count, deadline)
+        except Exception:
+            # Nobody shall read on behind a row that could not be read.
+            yield from session.discard()
+            raise
         self._complete = not session.streaming
         self._before += self._index
         self._rows, self._index = rows, 0
@@ -294,6 +309,7 @@ class CursorBase:
     def _fetch_many(self, count: int) -> Operation[list[Any]]:
         """Up to ``count`` rows of a stream."""
         rows = self._check()
+        self._check_count(count)
         taken = rows[self._index : self._index + count]
         self._index += len(taken)
         while len(taken) < count and not self._complete:
@@ -316,9 +332,14 @@ class CursorBase:
     def _take_many(self, count: int) -> list[Any]:
         """Up to ``count`` rows that are there already."""
         rows = self._check()
+        self._check_count(count)
         taken = rows[self._index : self._index + count]
         self._index += len(taken)
         return taken
+
+    def _check_count(self, count: int) -> None:
+        if count < 0:
+            raise ProgrammingError(f"fetchmany() takes 0 or more rows, not {count}")
 
     def _take_all(self) -> list[Any]:
         """All rows that are there and were not given yet."""
@@ -352,11 +373,10 @@ class CursorBase:
 
     def _close(self) -> Operation[None]:
         """Give up what is left of a stream."""
-        owed = self._owes
+        if self._owes:
+            yield from self._session.discard()
         self._forget()
         self._closed = True
-        if owed:
-            yield from self._session.discard()
 
     def _move(self, value: int, mode: str) -> None:
         rows = self._check()
@@ -386,20 +406,32 @@ class CursorBase:
     @property
     def description(self) -> tuple[Column, ...] | None:
         """What is known of the current result's columns; None without one."""
-        if self._description is None and self._reply is not None:
-            columns = self._reply.columns
-            self._description = None if columns is None else describe(columns)
-        return self._description
+        reply, description = self._described
+        if reply is not self._reply:
+            columns = self._reply.columns if self._reply is not None else None
+            description = None if columns is None else describe(columns)
+            self._described = self._reply, description
+        return description
 
     @property
     def rowcount(self) -> int:
         """How many rows the last statement delivered or changed; -1 if not known."""
-        return self._rowcount
+        reply = self._reply
+        if self._total is not None:
+            return self._total
+        if reply is None:
+            return -1
+        if reply.has_rows:
+            return -1 if self._live else len(reply.rows)
+        return reply.affected_rows
 
     @property
     def lastrowid(self) -> int | None:
-        """The first AUTO_INCREMENT value that the last statement made, or None."""
-        return self._lastrowid
+        """The first AUTO_INCREMENT value that the last statement made, or None.
+
+        After executemany() it is that of the last statement that was sent.
+        """
+        return (self._reply.insert_id or None) if self._reply is not None else None
 
     @property
     def rownumber(self) -> int | None:

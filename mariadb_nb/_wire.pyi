@@ -1,7 +1,9 @@
 """Types of ``mariadb_nb._wire``, the driver's part in C (csrc/wire)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, TypeAlias, final, overload
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar, final, overload
+
+_T = TypeVar("_T")
 
 SHAPE_TUPLE: Final[int]
 SHAPE_DICT: Final[int]
@@ -83,6 +85,8 @@ class Channel:
     @property
     def busy(self) -> bool: ...
     @property
+    def standing(self) -> int: ...
+    @property
     def midway(self) -> bool: ...
     @property
     def server_status(self) -> int: ...
@@ -136,6 +140,12 @@ class Connector:
     def result(self) -> tuple[bool, int, str, str]: ...
     def abandon(self) -> None: ...
 
+def poll_run(
+    clean_up: Callable[[Generator[Any, int, _T], BaseException], NoReturn],
+    operation: Generator[Any, int, _T],
+    /,
+) -> _T: ...
+def poll_wait(wait: tuple[int, int, float | None], /) -> int: ...
 def attach(address: int, /) -> None: ...
 def decode(
     fields: list[_Field] | tuple[int, int],

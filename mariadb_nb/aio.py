@@ -37,6 +37,7 @@ class Cursor(CursorBase):
     """Executes statements and gives their rows; made by ``Connection.cursor``."""
 
     _connection: Connection
+    _run: runners.AsyncRun
 
     async def execute(
         self,
@@ -46,14 +47,14 @@ class Cursor(CursorBase):
         timeout: float | None = DEFAULT,
     ) -> Self:
         """Execute a statement; see ``mariadb_nb.Cursor.execute``."""
-        self._take(await self._connection._run(self._execute(sql, params, timeout)))
+        self._take(await self._run(self._execute(sql, params, timeout)))
         return self
 
     async def executemany(
         self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
     ) -> Self:
         """Execute a statement once for each row of parameters."""
-        await self._connection._run(self._execute_many(sql, rows, timeout))
+        await self._run(self._execute_many(sql, rows, timeout))
         return self
 
     async def callproc(
@@ -64,12 +65,12 @@ class Cursor(CursorBase):
         timeout: float | None = DEFAULT,
     ) -> tuple[Any, ...]:
         """Call a stored procedure; returns its parameters afterwards."""
-        return await self._connection._run(self._call(name, params, timeout))
+        return await self._run(self._call(name, params, timeout))
 
     async def fetchone(self) -> Any:
         """The next row, or None at the end."""
         if self._live:
-            row = await self._connection._run(self._fetch_one())
+            row = await self._run(self._fetch_one())
         else:
             row = self._take_one()
         return None if row is END else row
@@ -78,19 +79,19 @@ class Cursor(CursorBase):
         """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
         count = self.arraysize if size is None else size
         if self._live:
-            return await self._connection._run(self._fetch_many(count))
+            return await self._run(self._fetch_many(count))
         return self._take_many(count)
 
     async def fetchall(self) -> list[Any]:
         """All rows that are left."""
         if self._live:
-            return await self._connection._run(self._fetch_many(1 << 62))
+            return await self._run(self._fetch_many(1 << 62))
         return self._take_all()
 
     async def nextset(self) -> bool | None:
         """Go on to the next result; None if there is none."""
         if self._live:
-            return await self._connection._run(self._next_set())
+            return await self._run(self._next_set())
         return self._take_next_set()
 
     async def scroll(self, value: int, mode: str = "relative") -> None:
@@ -107,7 +108,7 @@ class Cursor(CursorBase):
 
     async def __anext__(self) -> Any:
         if self._live:
-            row = await self._connection._run(self._fetch_one())
+            row = await self._run(self._fetch_one())
         else:
             row = self._take_one()
         if row is END:
@@ -127,6 +128,9 @@ class Connection(ConnectionBase):
     One operation runs at a time: another task that comes meanwhile gets ``Busy``.
     Statements that change data open a transaction, unless ``autocommit`` is on.
     """
+
+    _run: runners.AsyncRun
+    _clean_up: runners.AsyncRun
 
     Warning = errors.Warning
     Error = errors.Error

@@ -16,7 +16,6 @@ from .cursor import Cursor
 from .options import Keywords, Options
 from .rows import RowFactory
 from .transactions import Xid
-from .wait import Operation
 
 _T = TypeVar("_T")
 
@@ -46,6 +45,8 @@ class Connection(ConnectionBase):
     Statements that change data open a transaction, unless ``autocommit`` is on.
     """
 
+    _run: runners.Run
+
     Warning = errors.Warning
     Error = errors.Error
     InterfaceError = errors.InterfaceError
@@ -60,10 +61,8 @@ class Connection(ConnectionBase):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._runner = runners.default()()
+        self._run = self._runner.run
         self._session.on_close = self._runner.forget
-
-    def _run(self, operation: Operation[_T]) -> _T:
-        return self._runner.run(operation)
 
     def cursor(
         self,

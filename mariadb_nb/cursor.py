@@ -12,12 +12,14 @@ from ._cursor import DEFAULT, END, CursorBase, Parameters
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .runners import Run
 
 
 class Cursor(CursorBase):
     """Executes statements and gives their rows; made by ``Connection.cursor``."""
 
     _connection: Connection
+    _run: Run
 
     def execute(
         self,
@@ -40,7 +42,7 @@ class Cursor(CursorBase):
             ProgrammingError: parameters and placeholders do not fit.
             DatabaseError: the server's answer, see ``mariadb_nb.errors``.
         """
-        self._take(self._connection._run(self._execute(sql, params, timeout)))
+        self._take(self._run(self._execute(sql, params, timeout)))
         return self
 
     def executemany(
@@ -56,7 +58,7 @@ class Cursor(CursorBase):
         rows. Raises as ``execute``; what was sent before an error stays, as far as
         the transaction stays.
         """
-        self._connection._run(self._execute_many(sql, rows, timeout))
+        self._run(self._execute_many(sql, rows, timeout))
         return self
 
     def callproc(
@@ -71,7 +73,7 @@ class Cursor(CursorBase):
         Returns:
             The parameters, those that are OUT or INOUT as the procedure left them.
         """
-        return self._connection._run(self._call(name, params, timeout))
+        return self._run(self._call(name, params, timeout))
 
     def fetchone(self) -> Any:
         """The next row, or None at the end."""
@@ -82,19 +84,19 @@ class Cursor(CursorBase):
         """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
         count = self.arraysize if size is None else size
         if self._live:
-            return self._connection._run(self._fetch_many(count))
+            return self._run(self._fetch_many(count))
         return self._take_many(count)
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
         if self._live:
-            return self._connection._run(self._fetch_many(1 << 62))
+            return self._run(self._fetch_many(1 << 62))
         return self._take_all()
 
     def nextset(self) -> bool | None:
         """Go on to the next result; None if there is none."""
         if self._live:
-            return self._connection._run(self._next_set())
+            return self._run(self._next_set())
         return self._take_next_set()
 
     def scroll(self, value: int, mode: str = "relative") -> None:
@@ -108,7 +110,7 @@ class Cursor(CursorBase):
     def close(self) -> None:
         """Close it; the rest of a stream is killed on the server."""
         if not self._closed:
-            self._connection._run(self._close())
+            self._run(self._close())
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -121,7 +123,7 @@ class Cursor(CursorBase):
 
     def _next(self) -> Any:
         if self._live:
-            return self._connection._run(self._fetch_one())
+            return self._run(self._fetch_one())
         return self._take_one()
 
     def next(self) -> Any:

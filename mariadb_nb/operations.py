@@ -11,7 +11,7 @@ what came of it. ``Pair`` brings a pair of the C API into this form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -29,20 +29,25 @@ TIME_OVER: Final = "the operation took longer than its timeout"
 class Driven(Protocol):
     """What ``drive`` asks of a session."""
 
-    def enter(self, event: str) -> None:
-        """Begin an operation, or raise."""
+    def enter(self, event: str, owner: object) -> None:
+        """Begin an operation that belongs to ``owner``, or raise."""
 
     def leave(self) -> None:
         """End an operation that was not interrupted."""
 
-    def abort(self) -> None:
-        """End the operation at once; never waits."""
+    def abort(self, owner: object) -> None:
+        """End the owner's operation, if it has one, at once; never waits."""
 
-    def recover(self, error: BaseException) -> Operation[None]:
-        """Put the connection in order after an operation was interrupted."""
+    def recover(self, error: BaseException, owner: object) -> Operation[None]:
+        """Put the connection in order after the owner's operation raised."""
 
-    def wait(self, events: int, deadline: float | None) -> Wait:
-        """What to wait for."""
+    @property
+    def fd(self) -> int:
+        """The descriptor of the connection's socket."""
+
+    @property
+    def waits(self) -> Mapping[int, Wait]:
+        """For events, the request to wait for them without a deadline."""
 
 
 def drive(
@@ -67,30 +72,36 @@ def drive(
         OperationTimeout: the deadline passed.
         Error: what the operation itself raised.
     """
-    session.enter(event)
-    try:
+    owner = object()
+    try:  # also around the first and the last step: a signal may raise anywhere
+        session.enter(event, owner)
+        if deadline is not None and monotonic() >= deadline:
+            raise OperationTimeout(TIME_OVER)
         outcome = start(*arguments)
         while outcome.__class__ is int:
             # Looked at here too: what is always ready would never time out.
             if deadline is not None and monotonic() >= deadline:
                 raise OperationTimeout(TIME_OVER)
-            if outcome:
-                ready = yield session.wait(outcome, deadline)
-                if ready & TIMEOUT:
-                    raise OperationTimeout(TIME_OVER)
-                if ready:
-                    outcome = resume(ready)
-            else:
+            if not outcome:
                 yield PAUSE
                 outcome = resume(0)
+                continue
+            if deadline is None:
+                ready = yield session.waits[outcome]
+            else:
+                ready = yield Wait(session.fd, outcome, deadline)
+            if ready & TIMEOUT:
+                raise OperationTimeout(TIME_OVER)
+            if ready:
+                outcome = resume(ready)
+        session.leave()
+        return outcome
     except GeneratorExit:
-        session.abort()
+        session.abort(owner)
         raise
     except BaseException as error:
-        yield from session.recover(error)
+        yield from session.recover(error, owner)
         raise
-    session.leave()
-    return outcome
 
 
 class Pair:

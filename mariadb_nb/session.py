@@ -21,7 +21,9 @@ from .capi import ffi, lib
 from .connecting import connect_in_thread
 from .errors import (
     Busy,
+    Deadlock,
     Error,
+    InterfaceError,
     OperationalError,
     OperationTimeout,
     from_server,
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 #: SERVER_STATUS_* of mariadb_com.h.
 IN_TRANSACTION: Final = 1
 AUTOCOMMIT: Final = 2
+
+#: What becomes of the session, by ``Channel.standing``.
+_STANDING: Final = (state.DONE, state.ROWS, state.LOST)
 
 #: Seconds that a killed statement gets to end before it is killed again, at first.
 PATIENCE: Final = 0.05
@@ -63,6 +68,7 @@ class Session:
         thread_id: the connection's number on the server; 0 before it is connected.
         server_info: the server's version as it calls it.
         stream: whose rows are being streamed, in the eyes of whoever streams them.
+        rollbacks: how many transactions the server rolled back by itself.
         on_close: is called before the connection's descriptor is closed.
     """
 
@@ -76,6 +82,7 @@ class Session:
         self.options = options
         self._bare = bare
         self._entrance = allocate_lock()
+        self._owner: object = None
         self._closing = False
         self._worth_saving = False
         self._status_is_old = False
@@ -83,12 +90,13 @@ class Session:
         self.thread_id = 0
         self.server_info = ""
         self.stream: object = None
+        self.rollbacks = 0
         self.on_close: Callable[[], None] | None = None
         self._make_channel = make_channel
         self._mysql: CData = ffi.NULL
         self._channel: Any = None
         self._pair: Pair | None = None
-        self._waits: dict[int, Wait] = {}
+        self.waits: dict[int, Wait] = {}
 
     def __repr__(self) -> str:
         where = self.options.address
@@ -96,61 +104,57 @@ class Session:
 
     # What operations.drive() asks of a session
 
-    def enter(self, event: str) -> None:
+    def enter(self, event: str, owner: object) -> None:
         """Begin an operation, or raise ``Busy`` or ``InterfaceError``."""
-        # Two threads must not both find the session ready.
-        if not self._entrance.acquire(blocking=False):
-            raise Busy(state.REFUSALS[state.BUSY][1])
-        try:
+        with self._entrance:  # two threads must not both find the session ready
             self.state = state.after(self.state, event)
-            if event == state.START:
+            self._owner = owner
+            if event is state.START:
                 self.stream = None  # every earlier one is over
-        finally:
-            self._entrance.release()
 
     def leave(self) -> None:
         """End an operation: what is next depends on what is left to read."""
-        channel = self._channel
         if self.state in state.GONE:
             return  # somebody closed it meanwhile
         if self._closing:
             self.close()
-        elif channel.broken:
-            self.state = state.after(self.state, state.LOST)
+            return
+        event = _STANDING[self._channel.standing]
+        self._status_is_old = False
+        self.state = state.TRANSITIONS[self.state][event]
+        if event == state.LOST:
             self._dispose()  # it is of no use, and its socket would only linger
-        else:
-            self.state = state.after(
-                self.state, state.ROWS if channel.busy else state.DONE
-            )
 
-    def abort(self) -> None:
-        """End what is going on at once, without waiting; the connection is broken."""
+    def abort(self, owner: object = None) -> None:
+        """End what is going on at once, without waiting; the connection is broken.
+
+        Args:
+            owner: whose operation to end, and no other's; None: whatever it is.
+        """
+        if owner is not None and (
+            self._owner is not owner or self.state is not state.BUSY
+        ):
+            return
         if self.state not in state.GONE:
             self.state = state.after(self.state, state.LOST)
             self._dispose()
 
-    def recover(self, error: BaseException) -> Operation[None]:
+    def recover(self, error: BaseException, owner: object) -> Operation[None]:
         """Put the connection in order after an operation raised or was interrupted."""
-        if self.state in state.GONE:
-            return
+        if self._owner is not owner or self.state is not state.BUSY:
+            return  # it had not begun, or it is over
+        channel = self._channel
+        raised = isinstance(error, Exception) or not channel.busy
         if self._pair is not None or not self._worth_saving:
             self.abort()
-        elif not self._channel.midway:
+        elif raised and not channel.midway:
             self.leave()  # the operation itself raised, and left nothing suspended
             self._status_is_old = True
+            self.rollbacks += isinstance(error, Deadlock)
         elif self.options.on_cancel == "abort" or self._closing:
             self.abort()
         else:
             yield from self._rescue(error)
-
-    def wait(self, events: int, deadline: float | None) -> Wait:
-        """What to wait for, for these events on the connection's socket."""
-        if deadline is not None:
-            return Wait(self.fd, events, deadline)
-        wait = self._waits.get(events)
-        if wait is None:
-            wait = self._waits[events] = Wait(self.fd, events)
-        return wait
 
     # Connecting and closing
 
@@ -169,6 +173,9 @@ class Session:
             yield from self._set_up(deadline)
         except BaseException as error:
             self.close()
+            if isinstance(error, OperationTimeout):
+                limit = self.options.connect_timeout
+                error.message = f"connect_timeout of {limit} s passed"
             if isinstance(error, Error) and self.options.address not in error.message:
                 error.message += f" (connecting to {self.options.address})"
             raise
@@ -194,12 +201,15 @@ class Session:
         self.server_info = ffi.string(lib.mysql_get_server_info(self._mysql)).decode()
         address = int(ffi.cast("uintptr_t", self._mysql))
         self._channel = self._make_channel(address)
+        fd = self._channel.fd
+        self.waits = {events: Wait(fd, events) for events in range(1, 8)}
         self.state = state.after(self.state, state.DONE)
 
     def close(self) -> None:
         """Close the connection, whatever is going on on it; never waits."""
-        self._dispose()
-        self.state = state.after(self.state, state.CLOSE)
+        with self._entrance:
+            self._dispose()
+            self.state = state.after(self.state, state.CLOSE)
 
     def hang_up(self) -> None:
         """Close the connection, also while somebody waits for an operation on it.
@@ -229,7 +239,6 @@ class Session:
         if self._channel is not None:
             self._channel.close()
         self._mysql, self._pair = ffi.NULL, None
-        self._waits.clear()
 
     # Statements
 
@@ -237,10 +246,9 @@ class Session:
         self,
         sql: bytes,
         reading: Reading,
-        *,
         stream: bool = False,
         deadline: float | None = None,
-    ) -> Operation[list[Reply]]:
+    ) -> Operation[Any]:
         """Send a statement and read all its replies.
 
         Args:
@@ -255,7 +263,9 @@ class Session:
             OperationTimeout: the deadline passed.
             DatabaseError: the server's answer, see ``mariadb_nb.errors``.
         """
-        channel = self._usable_channel()
+        channel = self._channel
+        if channel is None:
+            channel = self._usable_channel()
         return drive(
             self,
             state.START,
@@ -280,19 +290,27 @@ class Session:
 
         The statement is killed, not read on.
         """
+        if self.state == state.BUSY:
+            raise Busy(state.REFUSALS[state.BUSY][1])
         if self.state != state.RESULT:
             return
-        channel = self._channel
-        self.enter(state.READ)
+        owner = object()
+        self._status_is_old = True
         try:
-            waits = channel.discard().__class__ is int
-        except BaseException:
-            self.leave()
+            self.enter(state.READ, owner)
+            if self._channel.discard().__class__ is not int:
+                self.leave()  # what was left had arrived already
+                return
+        except InterfaceError:
+            self.abort()  # a forked child's copy: nothing of it is ours to end
+            return
+        except GeneratorExit:
+            self.abort(owner)
             raise
-        if waits:
-            yield from self.recover(GeneratorExit())
-        else:
-            self.leave()  # what was left had arrived already
+        except BaseException as error:
+            yield from self.recover(error, owner)
+            raise
+        yield from self.recover(GeneratorExit(), owner)
 
     def _read(
         self,
@@ -385,6 +403,8 @@ class Session:
 
         (failed,) = yield from drive(self, state.START, start, (), resume, deadline)
         self._pair = None
+        if self._mysql == ffi.NULL:
+            raise from_server(lib.CR_SERVER_LOST, "HY000", "the connection was closed")
         if failed:
             self._status_is_old = True
             error = self._error()
@@ -474,7 +494,7 @@ class Session:
         """End the statement that is suspended, and keep the connection; or abort."""
         try:
             yield from self._kill_and_drain(monotonic() + self.options.cancel_timeout)
-        except Error as failure:
+        except Exception as failure:
             self.abort()
             error.add_note(f"The connection was ended, because {failure}")
         except BaseException:
@@ -505,6 +525,7 @@ class Session:
         finally:
             side.close()
         self.leave()
+        self._status_is_old = True  # what was drained may have ended in an error
 
     def _drain(self, deadline: float) -> Operation[None]:
         """Read on in what nobody wants, until it ends or the deadline passes."""

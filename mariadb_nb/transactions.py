@@ -49,6 +49,8 @@ class Transaction:
         isolation_level: str | None,
         read_only: bool,
     ) -> None:
+        #: ``Session.rollbacks`` when it began.
+        self.rollbacks = 0
         self._savepoint = f"mariadb_nb_{depth}" if in_transaction else None
         self._level = isolation(isolation_level) if isolation_level else None
         self._read_only = read_only
@@ -136,6 +138,8 @@ class Distributed:
     def __init__(self) -> None:
         self._xid: Xid | None = None
         self._prepared = False
+        #: Whether XA END was carried out and what follows it was not.
+        self.ended = False
 
     def begin(self, xid: Xid, in_transaction: bool) -> list[str]:
         """``tpc_begin``."""
@@ -148,7 +152,7 @@ class Distributed:
         xid = self._current("tpc_prepare")
         if self._prepared:
             raise ProgrammingError("the transaction is prepared already")
-        return [f"XA END {xid.sql()}", f"XA PREPARE {xid.sql()}"]
+        return [*self._end(xid), f"XA PREPARE {xid.sql()}"]
 
     def end(self, verb: str, xid: Xid | None) -> list[str]:
         """``tpc_commit`` and ``tpc_rollback``; verb is COMMIT or ROLLBACK."""
@@ -160,11 +164,14 @@ class Distributed:
         if self._prepared:
             return [f"XA {verb} {current.sql()}"]
         one_phase = " ONE PHASE" if verb == "COMMIT" else ""
-        return [f"XA END {current.sql()}", f"XA {verb} {current.sql()}{one_phase}"]
+        return [*self._end(current), f"XA {verb} {current.sql()}{one_phase}"]
+
+    def _end(self, xid: Xid) -> list[str]:
+        return [] if self.ended else [f"XA END {xid.sql()}"]
 
     def note(self, xid: Xid | None, prepared: bool = False) -> None:
         """Remember what the server has carried out: the branch, or None at its end."""
-        self._xid, self._prepared = xid, prepared
+        self._xid, self._prepared, self.ended = xid, prepared, False
 
     @property
     def xid(self) -> Xid | None:

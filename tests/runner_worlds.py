@@ -205,10 +205,22 @@ class Blocking(World):
     ) -> BaseException:
         waits = threading.Semaphore(0)
 
-        class Telling(self.runner):  # type: ignore[name-defined,misc]
-            def _ready(self, wait: Wait) -> int:
+        def telling() -> Operation[Any]:
+            """The operation; it tells of each wait."""
+            step: Callable[[], Wait] = partial(next, operation)
+            while True:
+                try:
+                    wait = step()
+                except StopIteration as stop:
+                    return stop.value
                 waits.release()
-                return super()._ready(wait)  # type: ignore[no-any-return]
+                try:
+                    step = partial(operation.send, (yield wait))
+                except GeneratorExit:
+                    operation.close()
+                    raise
+                except BaseException as error:
+                    step = partial(operation.throw, error)
 
         def interrupt() -> None:
             for _ in range(times):
@@ -221,10 +233,10 @@ class Blocking(World):
         thread = threading.Thread(target=interrupt)
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            runner = Telling()
+            runner = self.runner()
             runner.keep(keep)
             thread.start()
-            error = outcome(lambda: runner.run(operation))
+            error = outcome(lambda: runner.run(telling()))
         finally:
             thread.join()
             signal.signal(signal.SIGINT, before)

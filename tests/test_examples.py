@@ -34,7 +34,12 @@ from example_support import (
 
 from mariadb_nb.server import TemporaryServer
 
-PROGRAMS = sorted(path.name for path in EXAMPLES.glob("[a-z]*.py"))
+NO_URL = ["mariadb://127.0.0.1:1"]
+DRIVER = sorted(path.name for path in EXAMPLES.glob("driver_*.py"))
+CAPI = sorted({path.name for path in EXAMPLES.glob("[a-z]*.py")} - {*DRIVER})
+PROGRAMS = [*CAPI, *DRIVER]
+# How an example is told to connect to where nobody listens.
+NOWHERE = {**dict.fromkeys(CAPI, NOBODY), **dict.fromkeys(DRIVER, NO_URL)}
 # The programs with one state machine and two loops.
 QUERIES = ("async_queries.py", "libevent_queries.py")
 FINISHED = re.compile(r"(\d+) = (\d+) rows in ([\d.]+) s on connection (\d+)")
@@ -44,9 +49,15 @@ SUMMARY = re.compile(r"(\d+) of (\d+) queries in ([\d.]+) s")
 # ---- What holds for all of them ------------------------------------------------------
 
 
-def test_the_examples_import_layer_1_and_the_throwaway_server_only() -> None:
-    allowed = {"mariadb_nb.capi", "mariadb_nb._ffi", "mariadb_nb.server"}
+def test_the_examples_import_layer_1_or_the_driver_and_nothing_private() -> None:
+    of_capi = {"mariadb_nb.capi", "mariadb_nb._ffi", "mariadb_nb.server"}
+    of_driver = {
+        *("mariadb_nb", "mariadb_nb.rows", "mariadb_nb.server", "mariadb_nb.wait"),
+        "mariadb_nb.runners.selector",
+    }
     for path in EXAMPLES.glob("*.py"):
+        is_driver = path.name in ("_driver.py", *DRIVER)
+        allowed = of_driver if is_driver else of_capi
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.ImportFrom):
@@ -61,17 +72,24 @@ def test_the_examples_import_layer_1_and_the_throwaway_server_only() -> None:
 def test_help_says_what_an_example_shows_and_how_to_run_it(program: str) -> None:
     text = "\n".join(lines(program, "--help"))
     assert f"    python examples/{program}" in text
+
+
+@pytest.mark.parametrize("program", CAPI)
+def test_help_says_which_program_in_c_an_example_follows(program: str) -> None:
+    text = "\n".join(lines(program, "--help"))
     assert re.search(r"tests/\w+\.c|client/\w+\.c|no C original", text)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_example_without_its_server_says_so_and_fails(program: str) -> None:
-    done = run(program, *NOBODY, stdin="SELECT 1\n")
+    done = run(program, *NOWHERE[program], stdin="SELECT 1\n")
     assert done.returncode == 1
-    assert "cannot connect" in done.stdout + done.stderr
-    assert "ERROR 2002: Can't connect to server on '127.0.0.1'" in (
-        done.stdout + done.stderr
-    )
+    said = done.stdout + done.stderr
+    if program in DRIVER:
+        assert re.match(r"OperationalError: 2002 \(HY000\): Can't connect to", said)
+    else:
+        assert "cannot connect" in said
+        assert "ERROR 2002: Can't connect to server on '127.0.0.1'" in said
     assert "Traceback" not in done.stderr
 
 
@@ -110,9 +128,12 @@ def test_the_password_may_be_in_the_environment(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_throwaway_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["async_example.py", "driver_blocking.py"])
+def test_a_throwaway_server_that_cannot_start_is_reported(
+    program: str, tmp_path: Path
+) -> None:
     missing = str(tmp_path / "mariadbd")
-    done = run("async_example.py", MARIADB_NB_MARIADBD=missing)
+    done = run(program, MARIADB_NB_MARIADBD=missing)
     assert done.returncode == 1
     assert "cannot start a throwaway server: " in done.stderr
     assert missing in done.stderr
@@ -470,3 +491,83 @@ def test_tls_connect_thread_refuses_a_certificate_that_it_does_not_know(
     done = run("tls_connect_thread.py", *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("cannot connect: ERROR 2026: ")
+
+
+# ---- driver_*.py ---------------------------------------------------------------------
+
+
+def url(server: TemporaryServer, transport: str) -> str:
+    """Where an example of the driver connects to."""
+    user = server.users["native"]
+    place = f"{user.name}:{user.password}@{server.host}:{server.port}/test"
+    if transport == "unix":
+        place = f"{user.name}:{user.password}@/test?unix_socket={server.socket}"
+    if transport == "tls":
+        place += f"?tls_ca={server.ca_file}"
+    return f"mariadb://{place}"
+
+
+def test_driver_blocking_orders_and_reports(
+    mariadb_server: TemporaryServer, transport: str
+) -> None:
+    assert lines("driver_blocking.py", url(mariadb_server, transport)) == [
+        "paper: 1 at 3.20 are 3.20",
+        "pencil: 20 at 0.35 are 7.00",
+        "in all: Decimal('10.20')",
+    ]
+
+
+def test_driver_blocking_starts_its_own_server() -> None:
+    assert lines("driver_blocking.py")[-1] == "in all: Decimal('10.20')"
+
+
+def took(line: str) -> float:
+    """The time that three queries at once took."""
+    match = re.fullmatch(r"3 connections took (\d\.\d\d) s", line)
+    assert match is not None
+    return float(match[1])
+
+
+def test_driver_asyncio_queries_at_once_and_gives_up(
+    mariadb_server: TemporaryServer, transport: str
+) -> None:
+    first, *rest = lines("driver_asyncio.py", url(mariadb_server, transport))
+    assert 0.3 <= took(first) < 3 * 0.3
+    assert rest == ["gave up", "as good as before", "left on the server: 0"]
+
+
+def test_driver_trio_goes_on_while_it_waits_and_leaves_a_stream(
+    mariadb_server: TemporaryServer, transport: str
+) -> None:
+    printed = lines("driver_trio.py", url(mariadb_server, transport))
+    assert printed[: printed.index("slept 0")].count("tick") >= 2
+    assert [line for line in printed if line != "tick"] == [
+        "slept 0",
+        "came to 100000",
+        "the connection is free",
+    ]
+
+
+def test_driver_gevent_queries_at_once_and_gives_up(
+    mariadb_server: TemporaryServer, transport: str
+) -> None:
+    first, last = lines("driver_gevent.py", url(mariadb_server, transport))
+    assert first == "as good as before"
+    assert 0.3 <= took(last) < 3 * 0.3
+
+
+def test_driver_selector_runs_operations_beside_a_clock(
+    mariadb_server: TemporaryServer, transport: str
+) -> None:
+    printed = lines("driver_selector.py", url(mariadb_server, transport))
+    found = [re.fullmatch(r"row: (\d) 0 (\d+)", line) for line in printed]
+    done = [match for match in found if match is not None]
+    assert [match[1] for match in done] == ["1", "2", "3"]
+    assert len({match[2] for match in done}) == 3
+    assert printed.count("tick") >= 4
+    assert printed[0] == "tick"
+
+
+def test_an_error_in_a_group_is_reported_by_itself() -> None:
+    done = run("driver_asyncio.py", *NO_URL)
+    assert done.stderr.count("\n") == 1

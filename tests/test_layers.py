@@ -45,7 +45,7 @@ ALLOWED = {
         "wait",
     },
     # Layer 3
-    "runners": {"runners", "wait"},
+    "runners": {"_wire", "runners", "wait"},
     "_cursor": {"columns", "errors", "parameters", "procedures", "rows", "session"},
     "_connection": {
         "_cursor",
@@ -153,6 +153,9 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_what_is_below_the_runners_knows_no_loop(name: str) -> None:
     names = {found.split(".")[0] for found in imports(PACKAGE / f"{name}.py")}
     if name == "capi":
-        names -= {"select", "selectors"}  # of wait_for_mysql(), which is for a first script
+        names -= {
+            "select",
+            "selectors",
+        }  # of wait_for_mysql(), which is for a first script
     assert not names & LOOPS
     assert "time.sleep" not in (PACKAGE / f"{name}.py").read_text(encoding="utf-8")

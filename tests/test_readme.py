@@ -11,7 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SCRIPTS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+# Each script by the heading that it stands under.
+SCRIPTS = {
+    heading: script
+    for heading, section in re.findall(
+        r"^#+ (.*?)\n(.*?)(?=^#+ |\Z)", README, flags=re.DOTALL | re.MULTILINE
+    )
+    for script in re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+}
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
@@ -27,17 +34,28 @@ def run(script: str) -> str:
     return done.stdout
 
 
-def test_first_script() -> None:
-    output = run(SCRIPTS[0])
+PRINTED = {
+    "A first script": ["Mars 2"],
+    "asyncio, uvloop": ["cancelled, here and on the server", "as good as before"],
+    "trio": ["as good as before"],
+    "gevent": ["slept slept slept"],
+    "A loop of your own": ["[('slept', 0)]"] * 3,
+}
+
+
+@pytest.mark.parametrize("heading", PRINTED)
+def test_script(heading: str) -> None:
+    assert run(SCRIPTS[heading]).splitlines() == PRINTED[heading]
+
+
+def test_script_of_the_c_api() -> None:
+    output = run(SCRIPTS["The C API"])
     assert re.search(r"^Threads_connected 1$", output, flags=re.MULTILINE)
 
 
-def test_asyncio_script() -> None:
-    assert run(SCRIPTS[1]).splitlines() == ["slept 0.3 fine"] * 3
-
-
 def test_every_script_is_tested() -> None:
-    assert len(SCRIPTS) == 2
+    assert SCRIPTS.keys() == {*PRINTED, "The C API"}
+    assert README.count("```python") == len(SCRIPTS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

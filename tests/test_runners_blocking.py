@@ -116,29 +116,26 @@ import socket
 from mariadb_nb.runners.poll import {kind}
 from mariadb_nb.wait import READ, WRITE, Wait
 
-pytest_plugins = ["runner_fixtures"]
-
 near, far = socket.socketpair()
 stage, told = "waiting", ""
 
-class Telling({kind}):
-    def _ready(self, wait):
-        global told
-        if told != stage:
-            told = stage
-            print(stage, flush=True)
-        return super()._ready(wait)
+def tell(wait):
+    global told
+    if told != stage:
+        told = stage
+        print(stage, flush=True)
+    return wait
 
 def query():
     global stage
     try:
         while True:
-            yield Wait(near.fileno(), READ)
+            yield tell(Wait(near.fileno(), READ))
     except KeyboardInterrupt:
         stage = "cleaning"
         try:
             {cleaning}
-            while not (yield Wait(near.fileno(), READ)):
+            while not (yield tell(Wait(near.fileno(), READ))):
                 pass
         except GeneratorExit:
             print("closed")
@@ -150,10 +147,10 @@ def again():
     global stage
     stage = "again"
     far.send(b"usable")
-    yield Wait(near.fileno(), WRITE)
+    yield tell(Wait(near.fileno(), WRITE))
     return near.recv(10).decode()
 
-runner = Telling()
+runner = {kind}()
 try:
     runner.run(query())
 except KeyboardInterrupt as error:

@@ -272,7 +272,8 @@ channel_discard(wire_channel *self, PyObject *Py_UNUSED(ignored))
 static void
 shut_socket_down(wire_channel *self)
 {
-    my_socket fd = self->mysql != NULL ? mysql_get_socket(self->mysql) : MARIADB_INVALID_SOCKET;
+    bool open = self->mysql != NULL && !self->handle->closed;
+    my_socket fd = open ? mysql_get_socket(self->mysql) : MARIADB_INVALID_SOCKET;
 
     if (fd != MARIADB_INVALID_SOCKET && !self->handle->foreign) {
         shutdown(fd, 2);

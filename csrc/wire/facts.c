@@ -39,6 +39,12 @@ channel_busy(wire_channel *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+channel_standing(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(self->broken ? 2 : self->claimed ? 1 : 0);
+}
+
+static PyObject *
 channel_midway(wire_channel *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->midway);
@@ -94,6 +100,8 @@ PyGetSetDef wire_channel_facts[] = {
     {"streaming", (getter)channel_streaming, NULL, PyDoc_STR("Rows are left to fetch()."), NULL},
     {"more", (getter)channel_more, NULL, PyDoc_STR("Another result is left for next()."), NULL},
     {"broken", (getter)channel_broken, NULL, PyDoc_STR("Only close() is of use any more."), NULL},
+    {"standing", (getter)channel_standing, NULL,
+     PyDoc_STR("0: ready for a statement, 1: one is not through, 2: broken."), NULL},
     {"midway", (getter)channel_midway, NULL, PyDoc_STR("The last call is to be resumed."), NULL},
     {"busy", (getter)channel_busy, NULL, PyDoc_STR("A statement is not through."), NULL},
     {"server_status", (getter)channel_server_status, NULL,

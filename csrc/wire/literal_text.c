@@ -75,7 +75,8 @@ write_string(wire_writer *writer, const wire_encoding *how, const char *data, si
 static bool
 is_doubtful(const wire_encoding *how, const char *data, size_t length)
 {
-    return (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) != 0 && memchr(data, '\\', length) != NULL;
+    return (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) != 0 &&
+           memchr(data, '\\', length) != NULL;
 }
 
 /* Writes an introducer and a string in hexadecimal. */

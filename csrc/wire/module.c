@@ -28,7 +28,8 @@ static const struct {
 };
 
 static int (*const parts[])(PyObject *module) = {
-    wire_add_reading, wire_add_channel, wire_add_login, wire_add_template, wire_add_connector,
+    wire_add_reading,  wire_add_channel,   wire_add_login,
+    wire_add_template, wire_add_connector, wire_add_poll,
 };
 
 /* One object of the state. */
@@ -95,9 +96,7 @@ static PyModuleDef_Slot slots[] = {
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
-#ifdef Py_GIL_DISABLED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
+    /* Not yet Py_MOD_GIL_NOT_USED: what facts.c looks at is not guarded against close(). */
     {0, NULL},
 };
 

@@ -308,7 +308,9 @@ take_row(wire_channel *self)
 
     if (row == NULL || PyList_Append(list, row) < 0) {
         Py_XDECREF(row);
-        remember_failure(self);
+        if (PyErr_ExceptionMatches(PyExc_Exception)) {
+            remember_failure(self);
+        }
         return -1;
     }
     Py_DECREF(row);
@@ -328,6 +330,9 @@ take_rows(wire_channel *self, int64_t until)
         }
         if (self->failure == NULL && !self->discarding) {
             bool failed = take_row(self) < 0;
+            if (PyErr_Occurred()) {
+                return NULL; /* Ctrl-C and its like do not wait for the rest */
+            }
             if (self->stream && (failed || PyList_GET_SIZE(self->piece) >= self->wanted)) {
                 /* A failure is raised after the rows that came before it. */
                 if (failed && PyList_GET_SIZE(self->piece) == 0) {
@@ -368,6 +373,8 @@ wire_advance(wire_channel *self)
             outcome = begin_reply(self);
         }
     }
-    self->midway = outcome != NULL && PyLong_CheckExact(outcome);
+    self->midway = outcome != NULL
+                       ? PyLong_CheckExact(outcome)
+                       : self->phase == ROWS && !PyErr_ExceptionMatches(PyExc_Exception);
     return outcome;
 }

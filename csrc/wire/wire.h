@@ -16,6 +16,7 @@
  *     login.c      what the library is kept from while it logs in
  *     scan.c writer.c template.c literal*.c batch.c    statements with parameters
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
+ *     poll.c       runs an operation by blocking the thread
  *
  * Rules of this folder: no static PyObject; every function that returns an
  * object returns a new reference or NULL with an exception set; every int
@@ -75,6 +76,7 @@ int wire_add_channel(PyObject *module);
 int wire_add_template(PyObject *module);
 int wire_add_connector(PyObject *module);
 int wire_add_login(PyObject *module);
+int wire_add_poll(PyObject *module);
 
 /* ---- reading.c ------------------------------------------------------------ */
 

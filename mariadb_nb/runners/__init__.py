@@ -27,9 +27,28 @@ from typing import Protocol, TypeVar
 
 from ..wait import Operation
 
-__all__ = ["AsyncRunner", "BlockingRunner", "current_async", "default"]
+__all__ = [
+    "AsyncRun",
+    "AsyncRunner",
+    "BlockingRunner",
+    "Run",
+    "current_async",
+    "default",
+]
 
 _T = TypeVar("_T")
+
+
+class Run(Protocol):
+    """How an operation is run where one blocks."""
+
+    def __call__(self, operation: Operation[_T], /) -> _T: ...
+
+
+class AsyncRun(Protocol):
+    """How an operation is run where one awaits."""
+
+    async def __call__(self, operation: Operation[_T], /) -> _T: ...
 
 
 class BlockingRunner(Protocol):

@@ -95,6 +95,7 @@ class Runner:
         "_reading",
         "_reads",
         "_send",
+        "_shielded",
         "_timer",
         "_turn",
         "_value",
@@ -118,6 +119,7 @@ class Runner:
         self._once = 0
         self._turn: asyncio.Handle | None = None
         self._interruption: asyncio.CancelledError | None = None
+        self._shielded = False
         self._value: Any = None
         self._error: BaseException | None = None
         # One timer for all waits: it may be due too early, but never too late.
@@ -192,11 +194,24 @@ class Runner:
             self._operation = self._wait = self._value = None
             self._reads = False
 
-    #: asyncio cancels a task once: what it awaits afterwards runs as ever.
-    run_shielded = run
+    async def run_shielded(self, operation: Operation[_T]) -> _T:
+        """Run a clean-up to its end; a cancellation that comes meanwhile comes after.
+
+        For operations that have a deadline of their own.
+        """
+        self._shielded = True
+        try:
+            return await self.run(operation)
+        finally:
+            self._shielded = False
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         old, kept = self._loop, self._kept
+        if self._operation is not None and old is not None and old.is_closed():
+            # It waits for a loop that will never turn again.
+            operation, self._operation = self._operation, None
+            self._parked = _Parked(self._interrupt)
+            operation.close()
         if self._operation is not None or (
             old is not None and self._reading and old.is_running()
         ):

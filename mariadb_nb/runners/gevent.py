@@ -22,8 +22,13 @@ from ._common import nothing_ready, seconds_until
 
 _T = TypeVar("_T")
 
-#: The longest time to sleep in one go, in seconds.
+#: The shortest and the longest time to sleep in one go, in seconds.
+_SHORTEST: Final = 0.001
 _LONGEST: Final = 86400.0
+
+
+def _delay(deadline: float) -> float:
+    return max(seconds_until(deadline, _LONGEST), _SHORTEST)
 
 
 class Runner(Blocking):
@@ -81,7 +86,7 @@ class Runner(Blocking):
     def _ready(self, wait: Wait) -> int:
         fd, events, deadline = wait
         if events == 0:
-            sleep(0 if deadline is None else seconds_until(deadline, _LONGEST))
+            sleep(0 if deadline is None else _delay(deadline))
             return nothing_ready(deadline)
         if self._switch is not None:
             raise RuntimeError("another operation is under way on this connection")
@@ -136,8 +141,7 @@ class Runner(Blocking):
         self._stop_timer()
         self._due = deadline
         # Without a reference: it must not keep the hub alive when nobody waits.
-        delay = seconds_until(deadline, _LONGEST)
-        self._timer = self._hub.loop.timer(delay, ref=False)
+        self._timer = self._hub.loop.timer(_delay(deadline), ref=False)
         self._timer.start(self._time_up, update=True)
 
     def _stop_timer(self) -> None:

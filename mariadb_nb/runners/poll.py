@@ -1,11 +1,11 @@
 """Runs operations by blocking the thread in ``poll``.
 
-Owns one poll object for each connection. Where the platform has no ``poll``, ``select``
-takes its place.
+Owns what an interruption means; the waiting itself is in C (csrc/wire/poll.c), and
+where the platform has no ``poll``, ``select`` takes its place.
 
-Signals are handled while it waits. Python's ``poll`` is interrupted by them and runs
-their handlers, but not by one that comes in the instant before it sleeps, and on
-Windows by none: so no wait lasts long, and the operation is woken for nothing instead.
+Signals are handled while it waits, but one that comes in the instant before it sleeps
+does not wake it, and on Windows none does: so no wait lasts long, and the operation is
+woken for nothing instead.
 
 It takes the original functions even if gevent has patched the process: this is the
 runner that blocks, also in threads that have no hub. The one that does not is
@@ -17,11 +17,15 @@ from __future__ import annotations
 import importlib
 import select
 import sys
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NoReturn, TypeVar
 
-from ..wait import EXCEPT, READ, WRITE, Wait
+from .. import _wire
+from ..wait import EXCEPT, READ, WRITE, Operation, Wait
 from ._blocking import Blocking
 from ._common import nothing_ready, seconds_until
+
+_T = TypeVar("_T")
 
 #: The longest wait, in seconds: after it at the latest, signals are handled.
 _SLICE: Final = 0.05
@@ -36,57 +40,30 @@ def _original(module: str, name: str) -> Any:
 
 
 class PollRunner(Blocking):
-    """Runs the operations of one connection with ``select.poll``."""
+    """Runs the operations of one connection with ``poll``, in C."""
 
-    __slots__ = ("_events", "_fd", "_poller")
+    __slots__ = ("run",)
 
     def __init__(self) -> None:
-        self._poller = _original("select", "poll")()
-        self._fd = -1
-        self._events = 0
+        #: Runs an operation to its end; see ``Blocking.run``.
+        self.run = partial(  # type: ignore[method-assign]
+            _wire.poll_run, self._interrupted
+        )
+
+    def _interrupted(self, operation: Operation[_T], error: BaseException) -> NoReturn:
+        try:
+            raise error
+        except BaseException as interruption:  # what comes next has it as its context
+            self._clean_up(operation, interruption)
 
     def keep(self, fd: int) -> None:
-        """Do nothing: one descriptor is registered anyway, the last one."""
+        """Do nothing: ``poll`` is told its descriptor each time."""
 
     def forget(self) -> None:
-        """Drop the descriptor that was waited for last."""
-        self._watch(-1, 0)
-
-    def _watch(self, fd: int, events: int) -> None:
-        if self._fd >= 0:
-            self._poller.unregister(self._fd)
-            self._fd = -1
-        if events:
-            self._poller.register(
-                fd,
-                (select.POLLIN if events & READ else 0)
-                | (select.POLLOUT if events & WRITE else 0)
-                | (select.POLLPRI if events & EXCEPT else 0),
-            )
-            self._fd = fd
-        self._events = events
+        """Do nothing: nothing is registered."""
 
     def _ready(self, wait: Wait) -> int:
-        fd, events, deadline = wait
-        if fd != self._fd or events != self._events:
-            self._watch(fd, events)
-        if deadline is not None:
-            rest = seconds_until(deadline, _SLICE)
-        else:
-            rest = _SLICE if events else 0.0
-        ready = self._poller.poll(rest * 1000)
-        if not ready:
-            return nothing_ready(deadline)
-        if not events & (events - 1):
-            return events
-        got = ready[0][1]
-        mask = (
-            (READ if got & select.POLLIN else 0)
-            | (WRITE if got & select.POLLOUT else 0)
-            | (EXCEPT if got & select.POLLPRI else 0)
-        )
-        # An error or a hang-up is for the library to find, by whatever it asked for.
-        return mask or events
+        return _wire.poll_wait(wait)
 
 
 class SelectRunner(Blocking):

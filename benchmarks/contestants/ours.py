@@ -1,0 +1,44 @@
+"""mariadb_nb through its public API, as a user would write it."""
+
+from __future__ import annotations
+
+import mariadb_nb
+import mariadb_nb.aio
+from benchmarks.contestants.session import (
+    BlockingCursors,
+    BlockingSession,
+    Cursors,
+    Place,
+    Session,
+)
+
+
+async def connect(place: Place, binary: bool) -> Session:
+    """Connect."""
+    connection = await mariadb_nb.aio.connect(
+        unix_socket=place.socket,
+        user=place.user,
+        password=place.password,
+        database=place.database,
+        autocommit=True,
+        prepare_threshold=1 if binary else None,
+    )
+    return Cursors(
+        "?",
+        connection.cursor(),
+        lambda: connection.cursor(stream=True),
+        connection.close,
+    )
+
+
+def connect_blocking(place: Place, binary: bool) -> BlockingSession:
+    """Connect."""
+    connection = mariadb_nb.connect(
+        unix_socket=place.socket,
+        user=place.user,
+        password=place.password,
+        database=place.database,
+        autocommit=True,
+        prepare_threshold=1 if binary else None,
+    )
+    return BlockingCursors("?", connection, lambda: connection.cursor(stream=True))

@@ -1,0 +1,201 @@
+/* The limit: what the same work costs a C program on the same libmariadb.
+ *
+ *   limit blocking|poll  fetch|select|lookup  COUNT REPEATS  SOCKET DATABASE USER PASSWORD
+ *
+ * It makes no Python objects and decodes nothing. fetch reads COUNT rows of the
+ * reference table as they come (use_result); select asks SELECT 1, and lookup for
+ * random rows by their key, COUNT times. Each of the REPEATS is a line of JSON. */
+#include <mysql.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "counter.h"
+
+static int use_poll; /* whether the _start and _cont functions are used */
+
+static void
+fail(const char *what, MYSQL *mysql)
+{
+    fprintf(stderr, "limit: %s: %s\n", what, mysql ? mysql_error(mysql) : "");
+    exit(1);
+}
+
+static double
+clock_s(clockid_t id)
+{
+    struct timespec now;
+    clock_gettime(id, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int
+wait_for(MYSQL *mysql, int status)
+{
+    struct pollfd fd = {.fd = mysql_get_socket(mysql)};
+    fd.events = (short)((status & MYSQL_WAIT_READ ? POLLIN : 0) |
+                        (status & MYSQL_WAIT_WRITE ? POLLOUT : 0) |
+                        (status & MYSQL_WAIT_EXCEPT ? POLLPRI : 0));
+    if (poll(&fd, 1, -1) < 0) {
+        fail("poll", NULL);
+    }
+    return (fd.revents & (POLLIN | POLLHUP | POLLERR) ? MYSQL_WAIT_READ : 0) |
+           (fd.revents & POLLOUT ? MYSQL_WAIT_WRITE : 0) |
+           (fd.revents & POLLPRI ? MYSQL_WAIT_EXCEPT : 0);
+}
+
+static void
+query(MYSQL *mysql, const char *sql)
+{
+    unsigned long length = (unsigned long)strlen(sql);
+    int failed = 0;
+    if (!use_poll) {
+        failed = mysql_real_query(mysql, sql, length);
+    }
+    else {
+        int status = mysql_real_query_start(&failed, mysql, sql, length);
+        while (status) {
+            status = mysql_real_query_cont(&failed, mysql, wait_for(mysql, status));
+        }
+    }
+    if (failed) {
+        fail(sql, mysql);
+    }
+}
+
+static MYSQL_RES *
+store_result(MYSQL *mysql)
+{
+    MYSQL_RES *result = NULL;
+    if (!use_poll) {
+        result = mysql_store_result(mysql);
+    }
+    else {
+        int status = mysql_store_result_start(&result, mysql);
+        while (status) {
+            status = mysql_store_result_cont(&result, mysql, wait_for(mysql, status));
+        }
+    }
+    if (!result) {
+        fail("store_result", mysql);
+    }
+    return result;
+}
+
+static MYSQL_ROW
+next_row(MYSQL *mysql, MYSQL_RES *result)
+{
+    MYSQL_ROW row = NULL;
+    if (!use_poll) {
+        return mysql_fetch_row(result);
+    }
+    int status = mysql_fetch_row_start(&row, result);
+    while (status) {
+        status = mysql_fetch_row_cont(&row, result, wait_for(mysql, status));
+    }
+    return row;
+}
+
+static void
+fetch(MYSQL *mysql, long count)
+{
+    long rows = 0;
+    query(mysql, "SELECT * FROM reference");
+    MYSQL_RES *result = mysql_use_result(mysql);
+    if (!result) {
+        fail("use_result", mysql);
+    }
+    while (next_row(mysql, result)) {
+        rows++;
+    }
+    mysql_free_result(result);
+    if (rows != count) {
+        fail("the table has another number of rows", mysql);
+    }
+}
+
+static void
+one_row(MYSQL *mysql, const char *sql)
+{
+    query(mysql, sql);
+    MYSQL_RES *result = store_result(mysql);
+    if (!mysql_fetch_row(result)) {
+        fail("no row", mysql);
+    }
+    mysql_free_result(result);
+}
+
+static void
+lookup(MYSQL *mysql, long count, unsigned rows)
+{
+    char sql[80];
+    unsigned key = 1;
+    for (long i = 0; i < count; i++) {
+        key = key * 1664525u + 1013904223u;
+        snprintf(sql, sizeof sql, "SELECT * FROM reference WHERE id = %u", key % rows + 1);
+        one_row(mysql, sql);
+    }
+}
+
+static unsigned
+count_rows(MYSQL *mysql)
+{
+    query(mysql, "SELECT COUNT(*) FROM reference");
+    MYSQL_RES *result = store_result(mysql);
+    unsigned rows = (unsigned)strtoul(mysql_fetch_row(result)[0], NULL, 10);
+    mysql_free_result(result);
+    return rows;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc != 9) {
+        fail(
+            "expected: blocking|poll fetch|select|lookup COUNT REPEATS SOCKET "
+            "DATABASE USER PASSWORD",
+            NULL);
+    }
+    use_poll = strcmp(argv[1], "poll") == 0;
+    const char *work = argv[2];
+    long count = strtol(argv[3], NULL, 10), repeats = strtol(argv[4], NULL, 10);
+    my_bool off = 0;
+
+    counter_open();
+    MYSQL *mysql = mysql_init(NULL);
+    if (use_poll) {
+        mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL);
+    }
+    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
+    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    if (!mysql_real_connect(mysql, NULL, argv[7], argv[8], argv[6], 0, argv[5], 0)) {
+        fail("connect", mysql);
+    }
+    unsigned rows = count_rows(mysql);
+    lookup(mysql, 100, rows);
+    for (long i = 0; i < repeats; i++) {
+        double wall = clock_s(CLOCK_MONOTONIC);
+        double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
+        counter_start();
+        if (strcmp(work, "fetch") == 0) {
+            fetch(mysql, count);
+        }
+        else if (strcmp(work, "lookup") == 0) {
+            lookup(mysql, count, rows);
+        }
+        else {
+            for (long j = 0; j < count; j++) {
+                one_row(mysql, "SELECT 1");
+            }
+        }
+        long long instructions = counter_stop();
+        cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+        wall = clock_s(CLOCK_MONOTONIC) - wall;
+        printf("{\"wall\": %.9f, \"cpu\": %.9f, \"instructions\": %lld}\n", wall, cpu,
+               instructions);
+    }
+    mysql_close(mysql);
+    return 0;
+}

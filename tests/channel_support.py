@@ -1,0 +1,151 @@
+"""Drive a ``_wire.Channel`` by hand on a real server: what the tests of it share."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from capi_support import connect, rows
+
+from mariadb_nb._attached import Channel
+from mariadb_nb.capi import ffi, lib
+from mariadb_nb.errors import Error
+from mariadb_nb.rows import class_row, make_reading
+from mariadb_nb.server import TemporaryServer
+
+READING = make_reading()
+MULTI_STATEMENTS = 1 << 16
+#: Seconds after which a wait has failed.
+BOUND = 20
+
+
+class Wire:
+    """A connection with a channel; made by ``opened``.
+
+    Attributes:
+        mysql: the handle of the C API.
+        channel: steps it.
+        thread_id: its number on the server.
+        waits: how often anything waited or had the loop take its turn.
+    """
+
+    def __init__(self, server: TemporaryServer, transport: str) -> None:
+        self.mysql = connect(server, transport, flags=MULTI_STATEMENTS)
+        self.address = int(ffi.cast("uintptr_t", self.mysql))
+        self.thread_id = lib.mysql_thread_id(self.mysql)
+        self.channel: Any = Channel(self.address)
+        self.waits: list[int] = []
+
+    def ready(self, events: int) -> int:
+        """Wait on the socket; the bits of ``events`` that came true."""
+        self.waits.append(events)
+        if not events:
+            return 0
+        poller = select.poll()
+        wanted = (select.POLLIN if events & 1 else 0) | (
+            select.POLLOUT if events & 2 else 0
+        )
+        poller.register(self.channel.fd, wanted)
+        ((_, got),) = poller.poll(BOUND * 1000)
+        both = (1 if got & ~select.POLLOUT else 0) | (2 if got & ~select.POLLIN else 0)
+        return both & events
+
+    def finish(self, outcome: Any) -> Any:
+        """Go on from what a call returned, to what comes of it."""
+        while outcome.__class__ is int:
+            outcome = self.channel.resume(self.ready(outcome))
+        return outcome
+
+    def go(self, outcome: Any, count: int) -> Any:
+        """Go on over so many waits; what the last call returned, or None at the end."""
+        for _ in range(count):
+            if outcome.__class__ is not int:
+                return None
+            outcome = self.channel.resume(self.ready(outcome))
+        return outcome if outcome.__class__ is int else None
+
+    def query(self, sql: str, reading: Any = READING, stream: bool = False) -> Any:
+        """All replies of a statement, or the head of its stream."""
+        return self.finish(self.channel.query(sql.encode(), reading, stream))
+
+    def rows(self, sql: str, reading: Any = READING) -> list[Any]:
+        """The rows of the only reply, or the last one."""
+        result: list[Any] = self.query(sql, reading)[-1].rows
+        return result
+
+    def fetch(self, count: int) -> Any:
+        return self.finish(self.channel.fetch(count))
+
+    def works(self) -> None:
+        """A fresh secret comes back, and nothing else; else this fails."""
+        secret = f"secret of {time.monotonic_ns()}"
+        (reply,) = self.query(f"SELECT '{secret}'")
+        assert reply.rows == [(secret,)]
+        assert not self.channel.busy
+        assert not self.channel.broken
+
+    def gone(self) -> None:
+        """It is broken or closed, says so, and can only be closed."""
+        channel = self.channel
+        assert channel.broken or channel.fd == -1
+        for call in (
+            lambda: channel.query(b"SELECT 1", READING, False),
+            lambda: channel.resume(1),
+            lambda: channel.fetch(1),
+            lambda: channel.next(),
+        ):
+            assert isinstance(outcome_of(call), Error)
+        channel.close()
+        assert channel.fd == -1
+
+
+@contextmanager
+def opened(server: TemporaryServer, transport: str) -> Iterator[Wire]:
+    """A connection that is closed when the block is left."""
+    wire = Wire(server, transport)
+    try:
+        yield wire
+    finally:
+        wire.channel.close()
+
+
+def outcome_of(call: Callable[[], Any]) -> Any:
+    """What a call returns or raises."""
+    try:
+        return call()
+    except (Error, TypeError, ValueError, OverflowError) as error:
+        return error
+
+
+def slow_reading(seconds: float) -> Any:
+    """Rows that take their time to be made: a pause comes after a few of them."""
+
+    def make(**columns: Any) -> Any:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+        return tuple(columns.values())
+
+    return make_reading(class_row(make))
+
+
+def kill_connection(server: TemporaryServer, thread_id: int) -> None:
+    """End a connection on the server, and wait until it is gone."""
+    mysql = connect(server, login="root")
+    try:
+        sql = f"KILL {thread_id}".encode()
+        assert lib.mysql_real_query(mysql, sql, len(sql)) == 0
+        until_gone(mysql, thread_id)
+    finally:
+        lib.mysql_close(mysql)
+
+
+def until_gone(mysql: Any, thread_id: int) -> None:
+    """Wait until the server has no such connection any more."""
+    end = time.monotonic() + BOUND
+    sql = f"SELECT 1 FROM information_schema.processlist WHERE id = {thread_id}"
+    while rows(mysql, sql):
+        assert time.monotonic() < end, f"connection {thread_id} is still there"

@@ -1,0 +1,40 @@
+"""The benchmarks' arithmetic: who runs when, and what a ratio is made of."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from benchmarks import report, rounds, scenarios, table
+from benchmarks.contestants import CONTESTANTS, pins
+
+
+def test_everybody_runs_before_and_after_everybody_else_equally_often() -> None:
+    entries = list(scenarios.entries(scenarios.SCENARIOS[0], "asyncio"))
+    orders = [rounds.order(entries, number) for number in range(2 * len(entries))]
+    for one, other in combinations(entries, 2):
+        before = sum(order.index(one) < order.index(other) for order in orders)
+        assert before == len(entries)
+
+
+def test_a_ratio_is_of_the_rounds_that_both_took_part_in() -> None:
+    ours = {0: {"cpu_us": 1.0}, 1: {"cpu_us": 3.0}, 2: {"cpu_us": 8.0}}
+    theirs = {0: {"cpu_us": 2.0}, 2: {"cpu_us": 4.0}, 3: {"cpu_us": 1.0}}
+    found = report.ratios(ours, theirs, "cpu_us")
+    assert found == pytest.approx((0.875, 1.25, 1.625))
+    assert report.ratios(ours, {4: {"cpu_us": 1.0}}, "cpu_us") is None
+
+
+def test_a_row_with_another_value_or_type_is_refused() -> None:
+    right = table.row(8)
+    table.check(8, list(right))
+    for wrong in ((*right[:9], None), (float(right[0]), *right[1:])):
+        with pytest.raises(AssertionError, match="row 8 is"):
+            table.check(8, wrong)
+
+
+def test_every_peer_is_pinned() -> None:
+    pinned = {name for name, _ in pins()}
+    peers = {contestant.name for contestant in CONTESTANTS} - {"mariadb_nb", "C"}
+    assert peers <= pinned

@@ -1,0 +1,211 @@
+"""Whatever the driver does, the others on its loop get their turns.
+
+What the driver does are a TLS connect to a far server, a name lookup that takes two
+seconds, a large result and a large statement. How it is measured: ``ticking``.
+"""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import connector_cases
+import pytest
+from server_place import environment
+from silent_handshake import FarProxy
+from ticking import LATE, LOOPS, best_lateness, lateness
+from worlds import World
+
+import mariadb_nb
+from mariadb_nb.server import TemporaryServer
+
+ROWS = 200_000
+#: Somewhat below what the server takes in one packet.
+SIZE = 16_000_000
+
+TABLE = f"""
+CREATE OR REPLACE TABLE served AS SELECT
+    seq AS number,
+    seq * 1000000007 AS big,
+    seq / 7e0 AS ratio,
+    CONCAT('name ', seq) AS name,
+    TIMESTAMPADD(MICROSECOND, seq * 1234567891, '2001-01-01') AS moment,
+    CAST(seq / 100 AS DECIMAL(12, 2)) AS price,
+    TIMESTAMPADD(DAY, seq % 12000, '1990-01-01') AS day,
+    seq % 100 AS flag,
+    CONCAT('a note, \N{LATIN SMALL LETTER U WITH DIAERESIS} in it: ', seq) AS note,
+    IF(seq % 3 = 0, NULL, seq) AS optional
+FROM seq_1_to_{ROWS}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_heap() -> Iterator[None]:
+    """Keep the garbage collector from what the other tests have left.
+
+    It is thousands of times what a program has, and not the driver's to be searched.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def table(mariadb_server: TemporaryServer) -> Iterator[str]:
+    """A table of ``ROWS`` rows and ten columns."""
+    with mariadb_nb.connect(
+        unix_socket=mariadb_server.socket, user="root", database="test"
+    ) as conn:
+        conn.execute(TABLE)
+        yield "served"
+        conn.execute("DROP TABLE served")
+
+
+on_each_loop = pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.name)
+
+
+def way(world: World, transport: str) -> dict[str, Any]:
+    """The options for one way to the server."""
+    if transport == "unix":
+        return {}
+    server = world.server
+    place = {"unix_socket": None, "host": "localhost", "port": server.port}
+    tls = {"tls": "verify-full", "tls_ca": server.ca_file}
+    return {**place, **(tls if transport == "tls" else {"tls": "disable"})}
+
+
+@on_each_loop
+def test_ticker_notices_who_holds_the_loop_up(
+    loop: type[World], mariadb_server: TemporaryServer
+) -> None:
+    async def doze() -> None:
+        # This is what nobody may do.
+        time.sleep(0.05)  # noqa: ASYNC251
+
+    async def compute() -> None:
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+
+    world = loop(mariadb_server)
+    assert world.run(lateness(world, doze)) > 0.03
+    assert world.run(lateness(world, compute)) > 0.03
+
+
+@on_each_loop
+def test_connect_to_a_far_server(
+    loop: type[World], mariadb_server: TemporaryServer
+) -> None:
+    world = loop(mariadb_server)
+
+    async def body(port: int) -> None:
+        options = {**way(world, "tls"), "port": port}
+        assert await best_lateness(world, lambda: world.connect(**options)) <= LATE
+
+    begun = time.monotonic()
+    with FarProxy(mariadb_server.host, mariadb_server.port, 0.04) as proxy:
+        world.run(body(proxy.port))
+    assert time.monotonic() - begun > 4 * 0.04  # it was far, there and back
+
+
+#: Runs with names that take their time, in a process of its own.
+LOOKUP = """
+import sys, time
+from connector_cases import LOOKUP
+from server_place import place
+from ticking import LATE, LOOPS, best_lateness
+
+(loop,) = (loop for loop in LOOPS if loop.name == sys.argv[1])
+world = loop(place())
+
+async def connect():
+    begun = time.monotonic()
+    conn = await world.connect(
+        unix_socket=None, host="slow.test", port=world.server.port, tls="require"
+    )
+    assert time.monotonic() - begun >= LOOKUP
+    cur = await conn.execute("SELECT 'found'")
+    assert await cur.fetchone() == ("found",)
+
+async def body():
+    assert await best_lateness(world, connect) <= LATE
+
+world.run(body())
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands between the process and the C library, see ``connector_cases``."""
+    folder = tmp_path_factory.mktemp("slow_names")
+    library, source = folder / "slow.so", folder / "slow.c"
+    source.write_text(connector_cases.PRELOAD, encoding="utf-8")
+    output = ["-o", str(library), str(source), "-ldl"]
+    subprocess.run(["gcc", "-shared", "-fPIC", *output], check=True)
+    return library
+
+
+@on_each_loop
+def test_name_lookup_of_two_seconds(
+    loop: type[World], mariadb_server: TemporaryServer, slow_names: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKUP, loop.name],
+        env={
+            **environment(mariadb_server),
+            "LD_PRELOAD": str(slow_names),
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+@on_each_loop
+def test_large_result(
+    loop: type[World], mariadb_server: TemporaryServer, table: str, transport: str
+) -> None:
+    world = loop(mariadb_server)
+
+    async def body() -> None:
+        conn = await world.connect(**way(world, transport))
+
+        async def fetch() -> list[Any]:
+            rows = await (await conn.execute(f"SELECT * FROM {table}")).fetchall()
+            assert len(rows) == ROWS
+            return rows
+
+        assert await best_lateness(world, fetch) <= LATE
+
+    world.run(body())
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp"])
+@on_each_loop
+def test_large_statement(
+    loop: type[World], mariadb_server: TemporaryServer, transport: str
+) -> None:
+    """Without TLS: OpenSSL encrypts all that the socket takes before it comes back."""
+    world = loop(mariadb_server)
+    sql = f"SELECT LENGTH('{'x' * SIZE}')"
+
+    async def body() -> None:
+        conn = await world.connect(**way(world, transport))
+
+        async def send() -> None:
+            assert await (await conn.execute(sql)).fetchone() == (SIZE,)
+
+        assert await best_lateness(world, send) <= LATE
+
+    world.run(body())

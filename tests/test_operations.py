@@ -1,0 +1,295 @@
+"""The one loop that drives operations, and the pairs of the C API in its form."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+import pytest
+from capi_support import Connect
+from scripted import Ends, Step, follow, ready, run, run_until
+
+from mariadb_nb.capi import ffi, lib, wait_for_mysql
+from mariadb_nb.errors import Busy, OperationTimeout, ProgrammingError
+from mariadb_nb.operations import Pair, drive
+from mariadb_nb.wait import PAUSE, READ, TIMEOUT, WRITE, Operation, Wait
+
+FD = 77
+MASKS = (READ, WRITE, READ | WRITE)
+
+
+class Connection:
+    """What ``drive`` is told to drive; notes what it does."""
+
+    def __init__(self, *steps: Step, recovery: int = 0, refusal: Any = None) -> None:
+        self.steps = list(steps)
+        self.recovery = recovery
+        self.refusal = refusal
+        self.log: list[Any] = []
+        self.owner: object = None
+        self.fd = FD
+        self.waits = {events: Wait(FD, events, None) for events in range(1, 8)}
+
+    def enter(self, event: str, owner: object) -> None:
+        self.log.append(event)
+        if self.refusal is not None:
+            raise self.refusal
+        self.owner = owner
+
+    def leave(self) -> None:
+        self.log.append("leave")
+
+    def abort(self, owner: object) -> None:
+        assert owner is self.owner
+        self.log.append("abort")
+
+    def recover(self, error: BaseException, owner: object) -> Operation[None]:
+        if owner is not self.owner:
+            return  # it has not begun
+        self.log.append(type(error))
+        for _ in range(self.recovery):
+            yield Wait(FD, READ, None)
+        self.log.append("recovered")
+
+    def start(self, *arguments: object) -> Any:
+        self.log.append(("start", *arguments))
+        return self._step()
+
+    def resume(self, mask: int) -> Any:
+        self.log.append(mask)
+        return self._step()
+
+    def _step(self) -> Any:
+        step = self.steps.pop(0)
+        if not isinstance(step, Ends):
+            return step
+        if isinstance(step.value, BaseException):
+            raise step.value
+        return step.value
+
+    def drive(self, deadline: float | None = None) -> Operation[Any]:
+        return drive(self, "event", self.start, (1, "x"), self.resume, deadline)
+
+
+BEGUN = ["event", ("start", 1, "x")]
+
+
+def test_nothing_happens_before_it_is_run() -> None:
+    connection = Connection(Ends("done"))
+    operation = connection.drive()
+    assert connection.log == []
+    operation.close()
+    assert connection.log == []
+
+
+@pytest.mark.parametrize("value", [None, [], "text", True, 2.5, (0,)])
+def test_what_comes_of_it_at_once(value: object) -> None:
+    connection = Connection(Ends(value))
+    assert run(connection.drive()) is value
+    assert connection.log == [*BEGUN, "leave"]
+
+
+@pytest.mark.parametrize("deadline", [None, 1e12])
+def test_waits_and_turns_in_their_order(deadline: float | None) -> None:
+    connection = Connection(READ, 0, WRITE, READ | WRITE, Ends("done"))
+    waits: list[Wait] = []
+
+    def note(wait: Wait) -> int:
+        waits.append(wait)
+        return ready(wait)
+
+    assert run(connection.drive(deadline), note) == "done"
+    assert waits == [
+        Wait(FD, READ, deadline),
+        PAUSE,
+        Wait(FD, WRITE, deadline),
+        Wait(FD, READ | WRITE, deadline),
+    ]
+    assert connection.log == [*BEGUN, READ, 0, WRITE, READ | WRITE, "leave"]
+
+
+def test_part_of_the_events_is_passed_on_as_it_is() -> None:
+    connection = Connection(READ | WRITE, Ends("done"))
+    assert run(connection.drive(), lambda wait: WRITE) == "done"
+    assert connection.log == [*BEGUN, WRITE, "leave"]
+
+
+@pytest.mark.parametrize("events", MASKS)
+def test_wake_up_for_nothing_asks_the_same_again(events: int) -> None:
+    connection = Connection(events, Ends("done"))
+    operation = connection.drive()
+    first = next(operation)
+    for _ in range(3):
+        assert operation.send(0) == first
+    assert connection.log == BEGUN
+    assert run_rest(operation, events) == "done"
+
+
+def run_rest(operation: Operation[Any], mask: int) -> Any:
+    with pytest.raises(StopIteration) as end:
+        operation.send(mask)
+    return end.value.value
+
+
+STEPS: tuple[Step, ...] = (READ, 0, WRITE, 0, READ | WRITE)
+POINTS = range(len(STEPS))
+
+
+def interrupted(
+    count: int, how: Callable[[Operation[Any]], Any], recovery: int
+) -> tuple[list[Any], BaseException]:
+    """Interrupt an operation at a point; what it did then, and what it raised."""
+    connection = Connection(*STEPS, Ends("never"), recovery=recovery)
+    operation = connection.drive()
+    run_until(operation, count)
+    done = len(connection.log)
+    with pytest.raises((KeyboardInterrupt, Exception)) as raised:
+        follow(operation, lambda: how(operation))
+    return connection.log[done:], raised.value
+
+
+@pytest.mark.parametrize("recovery", [0, 3])
+@pytest.mark.parametrize("count", POINTS)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError(), TimeoutError()])
+def test_exception_thrown_in(error: BaseException, count: int, recovery: int) -> None:
+    log, raised = interrupted(count, lambda it: it.throw(error), recovery)
+    assert log == [type(error), "recovered"]
+    assert raised is error
+
+
+@pytest.mark.parametrize("recovery", [0, 3])
+@pytest.mark.parametrize("count", [0, 2, 4])
+def test_time_is_over(count: int, recovery: int) -> None:
+    log, raised = interrupted(count, lambda it: it.send(TIMEOUT), recovery)
+    assert log == [OperationTimeout, "recovered"]
+    assert isinstance(raised, OperationTimeout)
+
+
+def test_time_is_over_while_the_loop_gets_turns() -> None:
+    """Nobody waits then for anything that could pass."""
+    connection = Connection(*(0,) * 1_000_000)
+    with pytest.raises(OperationTimeout):
+        run(connection.drive(monotonic() + 0.01))
+    assert connection.log[: len(BEGUN)] == BEGUN
+    assert connection.log[-2:] == [OperationTimeout, "recovered"]
+
+
+def test_time_that_is_over_before_it_begins() -> None:
+    """Nothing is sent then."""
+    connection = Connection(0)
+    with pytest.raises(OperationTimeout):
+        run(connection.drive(monotonic()))
+    assert connection.log == [BEGUN[0], OperationTimeout, "recovered"]
+
+
+@pytest.mark.parametrize("count", POINTS)
+def test_closing_aborts_without_waiting(count: int) -> None:
+    connection = Connection(*STEPS, Ends("never"), recovery=3)
+    operation = connection.drive()
+    run_until(operation, count)
+    done = len(connection.log)
+    operation.close()
+    assert connection.log[done:] == ["abort"]
+    operation.close()
+    assert connection.log[done:] == ["abort"]
+
+
+@pytest.mark.parametrize("count", POINTS)
+def test_letting_go_of_it_aborts(count: int) -> None:
+    connection = Connection(*STEPS, Ends("never"))
+    operation = connection.drive()
+    run_until(operation, count)
+    cycle: list[Any] = [operation]
+    cycle.append(cycle)
+    del operation
+    assert "abort" not in connection.log
+    del cycle
+    gc.collect()
+    assert connection.log[-1] == "abort"
+    assert connection.log.count("abort") == 1
+
+
+def test_refusal_leaves_everything_as_it_was() -> None:
+    connection = Connection(refusal=Busy("another operation"))
+    with pytest.raises(Busy):
+        run(connection.drive())
+    assert connection.log == ["event"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [Ends(ProgrammingError("no"))],
+        [READ, Ends(ProgrammingError("no"))],
+        [0, Ends(ProgrammingError("no"))],
+        [READ, 0, WRITE, Ends(KeyboardInterrupt())],
+        [Ends(MemoryError())],
+        [READ, Ends(RecursionError())],
+    ],
+)
+def test_error_of_the_operation_itself(steps: Sequence[Step]) -> None:
+    connection = Connection(*steps)
+    error = steps[-1].value if isinstance(steps[-1], Ends) else None
+    with pytest.raises(type(error)) as raised:
+        run(connection.drive())
+    assert raised.value is error
+    assert connection.log[-2:] == [type(error), "recovered"]
+    assert not {"leave", "abort"} & set(map(str, connection.log))
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_interrupting_the_recovery(at: int) -> None:
+    """The session's own recover() sees to it; drive() does not begin anew."""
+    connection = Connection(READ, recovery=3)
+    operation = connection.drive()
+    next(operation)
+    operation.throw(TimeoutError("first"))
+    for _ in range(at):
+        operation.send(READ)
+    with pytest.raises(KeyboardInterrupt):
+        operation.throw(KeyboardInterrupt())
+    assert connection.log == [*BEGUN, TimeoutError]
+
+
+# ---- pairs of the C API --------------------------------------------------------
+
+
+def test_pair_tells_a_result_from_a_wait(connector: Connect) -> None:
+    mysql = connector()
+    for sql, result in ((b"DO 1", 0), (b"no SQL", 1)):
+        pair = Pair("mysql_real_query", mysql)
+        outcome = pair.start(sql, len(sql))
+        while outcome.__class__ is int:
+            assert outcome == READ
+            outcome = pair.resume(wait_for_mysql(mysql, outcome))
+        assert outcome == (result,)
+
+
+def test_pair_delivers_pointers(connector: Connect) -> None:
+    mysql = connector()
+    assert lib.mysql_real_query(mysql, b"SELECT 1", 8) == 0
+    pair = Pair("mysql_store_result", mysql)
+    outcome = pair.start()
+    while outcome.__class__ is int:
+        outcome = pair.resume(wait_for_mysql(mysql, outcome))
+    (result,) = outcome
+    assert ffi.typeof(result) is ffi.typeof("MYSQL_RES *")
+    assert lib.mysql_num_rows(result) == 1
+    lib.mysql_free_result(result)
+
+
+def test_pair_that_there_is_not() -> None:
+    with pytest.raises(AttributeError):
+        Pair("mysql_nothing", ffi.NULL)
+
+
+def test_two_operations_do_not_share_a_result(connector: Connect) -> None:
+    one, two = connector(), connector()
+    pairs = [Pair("mysql_real_query", mysql) for mysql in (one, two)]
+    outcomes = [pairs[0].start(b"no SQL", 6), pairs[1].start(b"DO 1", 4)]
+    for i, mysql in enumerate((one, two)):
+        while outcomes[i].__class__ is int:
+            outcomes[i] = pairs[i].resume(wait_for_mysql(mysql, outcomes[i]))
+    assert outcomes == [(1,), (0,)]
