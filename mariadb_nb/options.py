@@ -343,11 +343,12 @@ class Options:
             else (f"{self.host}:{self.port}")
         )
 
-    def setup_statements(self, server_status: int) -> list[bytes]:
+    def setup_statements(self, server_status: int | None) -> list[bytes]:
         """Return what to execute once the connection stands, or was reset.
 
         Args:
-            server_status: what the server said of itself last, SERVER_STATUS_*.
+            server_status: what the server said of itself last, SERVER_STATUS_*;
+                None if that is not known.
         """
         # The server may be set up to ignore the character set of the login.
         names = "NAMES utf8mb4"
@@ -358,7 +359,9 @@ class Options:
             settings.append(f"sql_mode='{self.sql_mode}'")
         if self.time_zone is not None:
             settings.append(f"time_zone='{self.time_zone}'")
-        is_on = bool(server_status & _SERVER_STATUS_AUTOCOMMIT)
+        is_on = None
+        if server_status is not None:
+            is_on = bool(server_status & _SERVER_STATUS_AUTOCOMMIT)
         if self.autocommit is not None and self.autocommit != is_on:
             settings.append(f"autocommit={int(self.autocommit)}")
         statements = [f"SET {', '.join(settings)}"]

@@ -376,8 +376,8 @@ class Session:
             return
         self._worth_saving = False
         try:
-            yield from self.refresh_status(deadline)
-            for statement in self.options.setup_statements(self.server_status):
+            status = None if self._status_is_old else self.server_status
+            for statement in self.options.setup_statements(status):
                 yield from self.query(statement, PLAIN, deadline=deadline)
         except BaseException:
             self.abort()
@@ -403,10 +403,10 @@ class Session:
 
         (failed,) = yield from drive(self, state.START, start, (), resume, deadline)
         self._pair = None
+        self._status_is_old = True  # the library does not read it in such a reply
         if self._mysql == ffi.NULL:
             raise from_server(lib.CR_SERVER_LOST, "HY000", "the connection was closed")
         if failed:
-            self._status_is_old = True
             error = self._error()
             if lib.mysql_get_socket(self._mysql) < 0:
                 self.abort()
