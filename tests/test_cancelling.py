@@ -240,12 +240,15 @@ trio.run(main)
 """
 
 HEAD = f"""
-import asyncio, signal, sys, time
+import asyncio, faulthandler, signal, sys, time
 import trio, uvloop
 import mariadb_nb
 from mariadb_nb import aio
 from server_place import place
 
+faulthandler.dump_traceback_later(60, exit=True)  # told in stderr, and no hang
+# What runs in the background of a shell has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 user = place().users["root"]
 options = dict(unix_socket=place().socket, user=user.name, database="test")
 

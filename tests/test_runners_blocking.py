@@ -112,10 +112,12 @@ def test_it_works_in_any_thread(kind: Kind, pair: Pair) -> None:
 
 
 CHILD = """
-import socket
+import signal, socket
 from mariadb_nb.runners.poll import {kind}
 from mariadb_nb.wait import READ, WRITE, Wait
 
+# What runs in the background of a shell has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 near, far = socket.socketpair()
 stage, told = "waiting", ""
 
