@@ -139,7 +139,7 @@ def query():
             {cleaning}
             while not (yield tell(Wait(near.fileno(), READ))):
                 pass
-        except GeneratorExit:
+        except (GeneratorExit, KeyboardInterrupt):  # or it came before the wait
             print("closed")
             raise
         print(near.recv(10).decode())
