@@ -88,7 +88,7 @@ bench: $(VENV)/.built $(VENV)-bench/.peers
 #: make bench-short the same with few rows, to see that it works
 bench-short: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
-	$(VENV)-bench/bin/python -m benchmarks --short
+	$(VENV)-bench/bin/python -m benchmarks --short --contestants mariadb_nb,C,asyncmy,PyMySQL
 
 #: make bench-guard what the guard costs; CALLS= and ROUNDS= for a short run
 bench-guard: $(VENV)/.tests

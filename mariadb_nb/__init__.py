@@ -9,44 +9,46 @@
 
 from __future__ import annotations
 
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from . import aio, runners
-from .columns import BINARY, DATETIME, NUMBER, ROWID, STRING, Column, FieldType
-from .connection import Connection, connect
-from .constructors import (
-    Binary,
-    Date,
-    DateFromTicks,
-    Time,
-    TimeFromTicks,
-    Timestamp,
-    TimestampFromTicks,
-)
-from .converters import column
-from .cursor import Cursor
-from .errors import (
-    Busy,
-    ConnectionLost,
-    DatabaseError,
-    DataError,
-    Deadlock,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    LockTimeout,
-    NotSupportedError,
-    OperationalError,
-    OperationTimeout,
-    ProgrammingError,
-    QueryInterrupted,
-    Warning,
-)
-from .options import Options
-from .rows import class_row, dict_row, namedtuple_row, scalar_row, tuple_row
-from .session import Session
-from .wait import Wait
+if TYPE_CHECKING:
+    from . import aio, runners
+    from .columns import BINARY, DATETIME, NUMBER, ROWID, STRING, Column, FieldType
+    from .connection import Connection, connect
+    from .constructors import (
+        Binary,
+        Date,
+        DateFromTicks,
+        Time,
+        TimeFromTicks,
+        Timestamp,
+        TimestampFromTicks,
+    )
+    from .converters import column
+    from .cursor import Cursor
+    from .errors import (
+        Busy,
+        ConnectionLost,
+        DatabaseError,
+        DataError,
+        Deadlock,
+        Error,
+        IntegrityError,
+        InterfaceError,
+        InternalError,
+        LockTimeout,
+        NotSupportedError,
+        OperationalError,
+        OperationTimeout,
+        ProgrammingError,
+        QueryInterrupted,
+        Warning,
+    )
+    from .options import Options
+    from .rows import class_row, dict_row, namedtuple_row, scalar_row, tuple_row
+    from .session import Session
+    from .wait import Wait
 
 #: PEP 249: the version of the interface.
 apilevel: Final = "2.0"
@@ -105,3 +107,66 @@ __all__ = [
     "threadsafety",
     "tuple_row",
 ]
+
+#: Where the public names are. Nothing is imported before it is asked for: who uses the
+#: C API only, or asks what is missing, needs no driver.
+_HOMES: Final = {
+    "aio": "aio",
+    "runners": "runners",
+    "BINARY": "columns",
+    "DATETIME": "columns",
+    "NUMBER": "columns",
+    "ROWID": "columns",
+    "STRING": "columns",
+    "Column": "columns",
+    "FieldType": "columns",
+    "Connection": "connection",
+    "connect": "connection",
+    "Binary": "constructors",
+    "Date": "constructors",
+    "DateFromTicks": "constructors",
+    "Time": "constructors",
+    "TimeFromTicks": "constructors",
+    "Timestamp": "constructors",
+    "TimestampFromTicks": "constructors",
+    "column": "converters",
+    "Cursor": "cursor",
+    "Busy": "errors",
+    "ConnectionLost": "errors",
+    "DatabaseError": "errors",
+    "DataError": "errors",
+    "Deadlock": "errors",
+    "Error": "errors",
+    "IntegrityError": "errors",
+    "InterfaceError": "errors",
+    "InternalError": "errors",
+    "LockTimeout": "errors",
+    "NotSupportedError": "errors",
+    "OperationalError": "errors",
+    "OperationTimeout": "errors",
+    "ProgrammingError": "errors",
+    "QueryInterrupted": "errors",
+    "Warning": "errors",
+    "Options": "options",
+    "class_row": "rows",
+    "dict_row": "rows",
+    "namedtuple_row": "rows",
+    "scalar_row": "rows",
+    "tuple_row": "rows",
+    "Session": "session",
+    "Wait": "wait",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{home}")
+    value = module if home == name else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -43,6 +43,12 @@ AUTOCOMMIT: Final = 2
 #: What becomes of the session, by ``Channel.standing``.
 _STANDING: Final = (state.DONE, state.ROWS, state.LOST)
 
+#: What 3.3 and 3.4 say, and no more, of a certificate that is good but not the host's.
+WRONG_HOST: Final = (
+    "Validation of SSL server certificate failed",
+    "Hostname verification failed",
+)
+
 #: Seconds that a killed statement gets to end before it is killed again, at first.
 PATIENCE: Final = 0.05
 
@@ -176,6 +182,8 @@ class Session:
             if isinstance(error, OperationTimeout):
                 limit = self.options.connect_timeout
                 error.message = f"connect_timeout of {limit} s passed"
+            if isinstance(error, Error) and any(w in error.message for w in WRONG_HOST):
+                error.message += ": the certificate is for another name"
             if isinstance(error, Error) and self.options.address not in error.message:
                 error.message += f" (connecting to {self.options.address})"
             raise

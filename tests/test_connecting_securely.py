@@ -22,7 +22,7 @@ from mariadb_nb.server import TemporaryServer
 
 #: What is wrong with a certificate, and what the error says about it.
 WRONG: Final = {
-    "wrong-host": "Validation of SSL server certificate failed",
+    "wrong-host": "the certificate is for another name",
     "expired": "expired",
     "self-signed": "self-signed certificate",
     "foreign": "unable to get local issuer certificate",

@@ -136,6 +136,9 @@ def test_statement_that_no_kill_ends(library: ScriptedLibrary) -> None:
         return library.late(wait) if wait.fd == session.fd else ready(wait)
 
     assert "did not end" in interrupted(session, answer).__notes__[0]
+    assert len(library.kills) > 20
+    # Nobody waits for it any more, and it must not run for ever.
+    assert library.channels[1].statements[-1] == b"KILL 1"
     assert not works(library, session)
 
 
