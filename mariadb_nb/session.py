@@ -49,7 +49,7 @@ WRONG_HOST: Final = (
     "Hostname verification failed",
 )
 
-#: Seconds that a killed statement gets to end before it is killed again, at first.
+#: Seconds that a killed statement gets to end before it is killed again.
 PATIENCE: Final = 0.05
 
 
@@ -310,7 +310,7 @@ class Session:
                 self.leave()  # what was left had arrived already
                 return
         except InterfaceError:
-            self.abort()  # a forked child's copy: nothing of it is ours to end
+            self.abort(owner)  # a forked child's copy: nothing of it is ours to end
             return
         except GeneratorExit:
             self.abort(owner)
@@ -512,24 +512,26 @@ class Session:
     def _kill_and_drain(self, deadline: float) -> Operation[None]:
         """KILL QUERY on a side connection until the reply is there, and read it away.
 
-        A kill that comes before the server has begun the statement has no effect, so
-        one is not always enough. The statement is only given up once the server has
-        answered each kill: none may be on its way when the next statement begins.
+        A kill that comes before the server has begun the statement has no effect, nor
+        has one that comes between two steps of a program, so one is not always enough.
+        The statement is only given up once the server has answered each kill: none may
+        be on its way when the next statement begins.
         """
         channel = self._channel
         channel.discard()
         side = Session(self.options, bare=True, make_channel=self._make_channel)
         kill = f"KILL QUERY {self.thread_id}".encode()
-        patience = PATIENCE
         try:
             yield from side.connect(deadline)
+            last = deadline - PATIENCE
             while channel.midway:
                 yield from side.query(kill, PLAIN, deadline=deadline)
-                pause = min(monotonic() + patience, deadline)
-                yield from self._drain(pause)
-                if channel.midway and monotonic() >= deadline:
+                yield from self._drain(min(monotonic() + PATIENCE, last))
+                if channel.midway and monotonic() >= last:
+                    # Or it would run on, with nobody waiting for it.
+                    kill = f"KILL {self.thread_id}".encode()
+                    yield from side.query(kill, PLAIN, deadline=deadline)
                     raise OperationTimeout("the statement did not end when killed")
-                patience *= 2
         finally:
             side.close()
         self.leave()
