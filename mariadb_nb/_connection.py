@@ -7,22 +7,28 @@ loop.
 
 from __future__ import annotations
 
-import warnings
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import parameters
 from ._cursor import DEFAULT, seconds
-from .errors import Busy, Deadlock, InterfaceError, ProgrammingError
+from .errors import (
+    Deadlock,
+    Error,
+    InterfaceError,
+    OperationTimeout,
+    ProgrammingError,
+)
 from .options import Options
 from .rows import RowFactory, make_reading, tuple_row
-from .session import PLAIN, Session, deadline_after
-from .state import BROKEN, BUSY, CLOSED, GONE, NEW
+from .session import Session, deadline_after
+from .state import BROKEN, BUSY, CLOSED, GONE
 from .transactions import Distributed, Transaction, Xid, isolation, recovered
 
 if TYPE_CHECKING:
-    from ._wire import Reading, Reply
+    from collections.abc import Sequence
+
+    from ._wire import Reading
     from .options import Password
     from .wait import Operation
 
@@ -68,15 +74,6 @@ class ConnectionBase:
             f"{session.state} id={session.thread_id}>"
         )
 
-    def __del__(self) -> None:
-        session = getattr(self, "_session", None)
-        if session is not None and session.state not in (*GONE, NEW):
-            try:
-                warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
-            finally:
-                with suppress(Busy):
-                    session.close()  # a loop may still watch its descriptor
-
     # How values and rows are read
 
     def _reading(self, factory: RowFactory) -> Reading:
@@ -94,54 +91,58 @@ class ConnectionBase:
 
     # Operations
 
-    def _statement(self, sql: str, timeout: Any = DEFAULT) -> Operation[list[Reply]]:
-        """Execute one statement of our own."""
-        deadline = deadline_after(self._seconds(timeout))
-        return self._session.query(sql.encode(), PLAIN, deadline=deadline)
+    def _deadline(self, timeout: float | None) -> float | None:
+        """When an operation that begins now has to be over, in ``monotonic()``."""
+        return deadline_after(self.timeout if timeout is DEFAULT else seconds(timeout))
 
     def _statements(
-        self, statements: list[str], timeout: Any = DEFAULT
+        self, statements: Sequence[str], deadline: float | None
     ) -> Operation[None]:
         for sql in statements:
-            yield from self._statement(sql, timeout)
+            yield from self._session.command(sql, deadline)
 
-    def _commit(self) -> Operation[None]:
+    def _commit(self, timeout: float | None = DEFAULT) -> Operation[None]:
         self._distributed.refuse_plain("commit")
-        yield from self._statement("COMMIT")
+        yield from self._session.command("COMMIT", self._deadline(timeout))
 
-    def _rollback(self) -> Operation[None]:
+    def _rollback(self, timeout: float | None) -> Operation[None]:
         self._distributed.refuse_plain("rollback")
-        yield from self._statement("ROLLBACK")
+        yield from self._session.command("ROLLBACK", self._deadline(timeout))
 
     def _end(self) -> Operation[None]:
         """What a ``with`` block that went well ends with, before it is closed."""
         yield from self._session.discard()
-        yield from self._session.refresh_status(deadline_after(self.timeout))
+        yield from self._session.refresh_status(self._deadline(DEFAULT))
         if self.in_transaction:
             yield from self._commit()
 
-    def _set_autocommit(self, on: bool) -> Operation[None]:
-        yield from self._statement(f"SET autocommit = {int(on)}")
+    def _set_autocommit(self, on: bool, timeout: float | None) -> Operation[None]:
+        sql = f"SET autocommit = {int(on)}"
+        yield from self._session.command(sql, self._deadline(timeout))
 
-    def _set_isolation(self, level: str) -> Operation[None]:
-        yield from self._statement(
-            f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation(level)}"
-        )
+    def _set_isolation(self, level: str, timeout: float | None) -> Operation[None]:
+        sql = f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation(level)}"
+        yield from self._session.command(sql, self._deadline(timeout))
 
-    def _show_warnings(self) -> Operation[list[ServerWarning]]:
-        (reply,) = yield from self._statement("SHOW WARNINGS")
+    def _show_warnings(self, timeout: float | None) -> Operation[list[ServerWarning]]:
+        deadline = self._deadline(timeout)
+        (reply,) = yield from self._session.command("SHOW WARNINGS", deadline)
         return [ServerWarning(*row) for row in reply.rows]
 
-    def _ping(self) -> Operation[None]:
-        return self._session.ping(deadline_after(self.timeout))
+    def _ping(self, timeout: float | None) -> Operation[None]:
+        return self._session.ping(self._deadline(timeout))
 
-    def _reset(self) -> Operation[None]:
-        yield from self._session.reset(deadline_after(self.timeout))
+    def _reset(self, timeout: float | None) -> Operation[None]:
+        yield from self._session.reset(self._deadline(timeout))
         self._depth = 0
         self._distributed = Distributed()
 
     def _change_user(
-        self, user: str | None, password: Password | None, database: str | None
+        self,
+        user: str | None,
+        password: Password | None,
+        database: str | None,
+        timeout: float | None,
     ) -> Operation[None]:
         old = self._options
         options = replace(
@@ -150,34 +151,38 @@ class ConnectionBase:
             password=old.password if password is None else password,
             database=old.database if database is None else database,
         )
-        yield from self._session.change_user(options, deadline_after(self.timeout))
+        yield from self._session.change_user(options, self._deadline(timeout))
         self._options = options
         self._depth = 0
         self._distributed = Distributed()
 
-    def _kill(self, thread_id: int) -> Operation[None]:
-        yield from self._statement(f"KILL {int(thread_id)}")
+    def _kill(self, thread_id: int, timeout: float | None) -> Operation[None]:
+        sql = f"KILL {int(thread_id)}"
+        yield from self._session.command(sql, self._deadline(timeout))
 
     # Blocks
 
     def _begin_block(
-        self, isolation_level: str | None, read_only: bool
+        self, isolation_level: str | None, read_only: bool, timeout: float | None
     ) -> Operation[Transaction]:
-        session = self._session
-        yield from session.refresh_status(deadline_after(self.timeout))
+        session, deadline = self._session, self._deadline(timeout)
+        yield from session.refresh_status(deadline)
         block = Transaction(
             self._depth, session.in_transaction, isolation_level, read_only
         )
         block.rollbacks = session.rollbacks
         try:
-            yield from self._statements(block.begin())
-        except BaseException:
-            session.hang_up()  # a transaction that nobody would end may be open
+            yield from self._statements(block.begin(), deadline)
+        except BaseException as error:
+            if not isinstance(error, Error) or isinstance(error, OperationTimeout):
+                session.give_up()  # a transaction that nobody would end may be open
             raise
         self._depth += 1
         return block
 
-    def _end_block(self, block: Transaction, failed: bool) -> Operation[None]:
+    def _end_block(
+        self, block: Transaction, failed: bool, timeout: float | None
+    ) -> Operation[None]:
         """End a block. One that failed is undone, or the connection is no more."""
         self._depth -= 1
         session = self._session
@@ -190,14 +195,14 @@ class ConnectionBase:
             )
         undone = block.rollbacks != session.rollbacks and not block.nested
         # A task that is cancelled waits for this, so it may not take for ever.
-        limit = self._options.cancel_timeout if failed else DEFAULT
+        deadline = self._deadline(self._options.cancel_timeout if failed else timeout)
         try:
             yield from session.discard()
-            yield from session.refresh_status(deadline_after(self._seconds(limit)))
+            yield from session.refresh_status(deadline)
             statements = block.end(failed or undone, session.in_transaction)
-            yield from self._statements(statements, limit)
+            yield from self._statements(statements, deadline)
         except BaseException as error:
-            session.hang_up()  # which rolls back, and nothing else is sure to
+            session.give_up()  # which rolls back, and nothing else is sure to
             if failed and isinstance(error, Exception):
                 return  # the block's own error tells why
             raise
@@ -207,49 +212,53 @@ class ConnectionBase:
                 "it, and what came afterwards was rolled back too: begin it anew"
             )
 
-    def _seconds(self, timeout: Any) -> float | None:
-        return self.timeout if timeout is DEFAULT else seconds(timeout)
-
     # Two-phase commit
 
-    def _tpc_begin(self, xid: Xid) -> Operation[None]:
-        yield from self._session.refresh_status(deadline_after(self.timeout))
-        yield from self._statements(
-            self._distributed.begin(xid, self._session.in_transaction)
-        )
+    def _tpc_begin(self, xid: Xid, timeout: float | None) -> Operation[None]:
+        deadline = self._deadline(timeout)
+        yield from self._session.refresh_status(deadline)
+        statements = self._distributed.begin(xid, self._session.in_transaction)
+        yield from self._statements(statements, deadline)
         self._distributed.note(xid)
 
-    def _tpc_prepare(self) -> Operation[None]:
-        yield from self._tpc_statements(self._distributed.prepare())
+    def _tpc_prepare(self, timeout: float | None) -> Operation[None]:
+        deadline = self._deadline(timeout)
+        yield from self._tpc_statements(self._distributed.prepare(), deadline)
         self._distributed.note(self._distributed.xid, prepared=True)
 
-    def _tpc_statements(self, statements: list[str]) -> Operation[None]:
+    def _tpc_statements(
+        self, statements: Sequence[str], deadline: float | None
+    ) -> Operation[None]:
         """Execute statements on the branch, and remember what was carried out."""
         for sql in statements:
-            yield from self._statement(sql)
+            yield from self._session.command(sql, deadline)
             self._distributed.ended = sql.startswith("XA END")
 
-    def _tpc_end(self, verb: str, xid: Xid | None) -> Operation[None]:
+    def _tpc_end(
+        self, verb: str, xid: Xid | None, timeout: float | None
+    ) -> Operation[None]:
+        deadline = self._deadline(timeout)
         statements = self._distributed.end(verb, xid)
         if xid is None:
-            yield from self._tpc_statements(statements)
+            yield from self._tpc_statements(statements, deadline)
             self._distributed.note(None)
         elif self._session.autocommit:
-            yield from self._statements(statements)
+            yield from self._statements(statements, deadline)
         else:
             # The server ends another connection's branch outside transactions only.
-            yield from self._session.refresh_status(deadline_after(self.timeout))
+            yield from self._session.refresh_status(deadline)
             if self.in_transaction:
                 raise ProgrammingError("a transaction is open: end it first")
-            yield from self._set_autocommit(True)
+            yield from self._set_autocommit(True, timeout)
             try:
-                yield from self._statements(statements)
+                yield from self._statements(statements, deadline)
             finally:
                 if not self.closed:
-                    yield from self._set_autocommit(False)
+                    yield from self._set_autocommit(False, timeout)
 
-    def _tpc_recover(self) -> Operation[list[Xid]]:
-        (reply,) = yield from self._statement("XA RECOVER")
+    def _tpc_recover(self, timeout: float | None) -> Operation[list[Xid]]:
+        deadline = self._deadline(timeout)
+        (reply,) = yield from self._session.command("XA RECOVER", deadline)
         return [recovered(row) for row in reply.rows]
 
     def xid(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from . import parameters
 from .columns import Column, describe
 from .errors import InterfaceError, ProgrammingError
 from .procedures import call_statement, modes_statement
 from .rows import RowFactory, tuple_row
-from .session import PLAIN, deadline_after
+from .session import PLAIN
+from .state import RESULT
 
 if TYPE_CHECKING:
     from ._connection import ConnectionBase
@@ -72,6 +74,7 @@ class CursorBase:
         self._row_factory = row_factory or connection._row_factory
         self._reading: Reading = connection._reading(self._row_factory)
         self._stream = bool(stream)
+        self._me = ref(self)
         self._prepare = prepare
         self._closed = False
         #: How many rows ``fetchmany`` fetches.
@@ -120,29 +123,23 @@ class CursorBase:
         else:
             encoders = self._connection._encoders
             text = parameters.render(sql, params, session.mode, encoders)
-        if timeout is DEFAULT:
-            timeout = self._connection.timeout
-        deadline = None if timeout is None else deadline_after(seconds(timeout))
-        if self._live and self._owes:
-            return self._execute_after_stream(text, deadline)
+        deadline = None
+        if timeout is not DEFAULT or self._connection.timeout is not None:
+            deadline = self._connection._deadline(timeout)
+        if session.state is RESULT:
+            session.abandon(self._me)
         self._reply = self._rows = self._total = None  # as _forget() does
         self._live = False
-        return session.query(text, self._reading, self._stream, deadline)
-
-    def _execute_after_stream(
-        self, text: bytes, deadline: float | None
-    ) -> Operation[Any]:
-        """Execute a statement when the cursor's last stream was not read to its end."""
-        yield from self._session.discard()
-        self._forget()
-        return (
-            yield from self._session.query(text, self._reading, self._stream, deadline)
-        )
+        if self._stream:
+            return session.stream(text, self._reading, self._me, deadline)
+        return session.query(text, self._reading, False, deadline)
 
     @property
     def _streaming(self) -> bool:
         """Whether rows of this cursor's stream, and of no other's, are left to read."""
-        return self._live and self._session.stream is self and self._session.streaming
+        return (
+            self._live and self._session.reader is self._me and self._session.streaming
+        )
 
     @property
     def _owes(self) -> bool:
@@ -150,7 +147,7 @@ class CursorBase:
         session = self._session
         return (
             self._live
-            and session.stream is self
+            and session.reader is self._me
             and (session.streaming or session.more_results)
         )
 
@@ -158,7 +155,6 @@ class CursorBase:
         """Take over what came of ``_execute``."""
         if self._stream:
             self._live = True
-            self._session.stream = self
             self._complete = not self._session.streaming
             self._show(outcome)
             return
@@ -200,7 +196,7 @@ class CursorBase:
             yield from self._session.discard()
         self._forget()
         connection = self._connection
-        deadline = deadline_after(connection._seconds(timeout))
+        deadline = connection._deadline(timeout)
         affected, results = 0, None
         texts = parameters.render_many(
             sql, rows, self._session.mode, connection._encoders, BATCH
@@ -230,7 +226,7 @@ class CursorBase:
         if self._owes:
             yield from session.discard()
         self._forget()
-        deadline = deadline_after(connection._seconds(timeout))
+        deadline = connection._deadline(timeout)
         encoders = connection._encoders
         sql, values = modes_statement(name)
         text = parameters.render(sql, values, session.mode, encoders)
@@ -276,7 +272,7 @@ class CursorBase:
         if self._reply is None:
             raise ProgrammingError("there are no results: execute a statement first")
 
-    def _next_piece(self, count: int) -> Operation[list[Any]]:
+    def _next_piece(self, count: int, deadline: float | None) -> Operation[list[Any]]:
         """More rows of a stream."""
         session = self._session
         if not self._streaming:
@@ -284,7 +280,6 @@ class CursorBase:
                 "the stream was ended before its last row: by an error, or because its "
                 "connection was closed"
             )
-        deadline = deadline_after(self._connection.timeout)
         try:
             rows: list[Any] = yield from session.fetch(count, deadline)
         except Exception:
@@ -296,24 +291,27 @@ class CursorBase:
         self._rows, self._index = rows, 0
         return rows
 
-    def _fetch_one(self) -> Operation[Any]:
+    def _fetch_one(self, timeout: float | None = DEFAULT) -> Operation[Any]:
         """The next row of a stream, or ``END``."""
         rows = self._check()
+        deadline = self._connection._deadline(timeout)
         while self._index >= len(rows):
             if self._complete:
                 return END
-            rows = yield from self._next_piece(PIECE)
+            rows = yield from self._next_piece(PIECE, deadline)
         self._index += 1
         return rows[self._index - 1]
 
-    def _fetch_many(self, count: int) -> Operation[list[Any]]:
+    def _fetch_many(self, count: int, timeout: float | None) -> Operation[list[Any]]:
         """Up to ``count`` rows of a stream."""
         rows = self._check()
         self._check_count(count)
         taken = rows[self._index : self._index + count]
         self._index += len(taken)
+        deadline = self._connection._deadline(timeout)
         while len(taken) < count and not self._complete:
-            rows = yield from self._next_piece(min(PIECE, count - len(taken)))
+            piece = min(PIECE, count - len(taken))
+            rows = yield from self._next_piece(piece, deadline)
             self._index = len(rows)
             taken += rows
         return taken
@@ -347,15 +345,16 @@ class CursorBase:
         index, self._index = self._index, len(rows)
         return rows[index:]
 
-    def _next_set(self) -> Operation[bool | None]:
+    def _next_set(self, timeout: float | None) -> Operation[bool | None]:
         """Go on to the next result of a stream."""
         self._check_executed()
+        deadline = self._connection._deadline(timeout)
         session = self._session
         while not self._complete:
-            yield from self._next_piece(PIECE)
+            yield from self._next_piece(PIECE, deadline)
         if not self._owes:
             return None
-        reply = yield from session.next_result(deadline_after(self._connection.timeout))
+        reply = yield from session.next_result(deadline)
         self._complete = not session.streaming
         if not reply.has_rows and not self._connection._options.multi_statements:
             return None  # how the call of a procedure went

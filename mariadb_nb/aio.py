@@ -67,31 +67,33 @@ class Cursor(CursorBase):
         """Call a stored procedure; returns its parameters afterwards."""
         return await self._run(self._call(name, params, timeout))
 
-    async def fetchone(self) -> Any:
+    async def fetchone(self, *, timeout: float | None = DEFAULT) -> Any:
         """The next row, or None at the end."""
         if self._live:
-            row = await self._run(self._fetch_one())
+            row = await self._run(self._fetch_one(timeout))
         else:
             row = self._take_one()
         return None if row is END else row
 
-    async def fetchmany(self, size: int | None = None) -> list[Any]:
+    async def fetchmany(
+        self, size: int | None = None, *, timeout: float | None = DEFAULT
+    ) -> list[Any]:
         """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
         count = self.arraysize if size is None else size
         if self._live:
-            return await self._run(self._fetch_many(count))
+            return await self._run(self._fetch_many(count, timeout))
         return self._take_many(count)
 
-    async def fetchall(self) -> list[Any]:
+    async def fetchall(self, *, timeout: float | None = DEFAULT) -> list[Any]:
         """All rows that are left."""
         if self._live:
-            return await self._run(self._fetch_many(1 << 62))
+            return await self._run(self._fetch_many(1 << 62, timeout))
         return self._take_all()
 
-    async def nextset(self) -> bool | None:
+    async def nextset(self, *, timeout: float | None = DEFAULT) -> bool | None:
         """Go on to the next result; None if there is none."""
         if self._live:
-            return await self._run(self._next_set())
+            return await self._run(self._next_set(timeout))
         return self._take_next_set()
 
     async def scroll(self, value: int, mode: str = "relative") -> None:
@@ -127,6 +129,7 @@ class Connection(ConnectionBase):
 
     One operation runs at a time: another task that comes meanwhile gets ``Busy``.
     Statements that change data open a transaction, unless ``autocommit`` is on.
+    Whatever waits for the server takes ``timeout=``, see ``mariadb_nb.Connection``.
     """
 
     _run: runners.AsyncRun
@@ -177,91 +180,107 @@ class Connection(ConnectionBase):
         """Execute a statement for many rows with a new cursor, and return that."""
         return await self.cursor().executemany(sql, rows, timeout=timeout)
 
-    async def commit(self) -> None:
+    async def commit(self, *, timeout: float | None = DEFAULT) -> None:
         """End the transaction and keep what it did."""
-        await self._run(self._commit())
+        await self._run(self._commit(timeout))
 
-    async def rollback(self) -> None:
+    async def rollback(self, *, timeout: float | None = DEFAULT) -> None:
         """End the transaction and undo what it did."""
-        await self._run(self._rollback())
+        await self._run(self._rollback(timeout))
 
     @asynccontextmanager
     async def transaction(
-        self, *, isolation_level: str | None = None, read_only: bool = False
+        self,
+        *,
+        isolation_level: str | None = None,
+        read_only: bool = False,
+        timeout: float | None = DEFAULT,
     ) -> AsyncGenerator[Self]:
         """A block that commits at its end, and rolls back when it raises.
 
         Inside a transaction it is a savepoint. See ``Connection.transaction``.
         """
-        block = await self._run(self._begin_block(isolation_level, read_only))
+        block = await self._run(self._begin_block(isolation_level, read_only, timeout))
         try:
             yield self
         except BaseException:
-            await self._clean_up(self._end_block(block, failed=True))
+            await self._clean_up(self._end_block(block, True, timeout))
             raise
-        await self._run(self._end_block(block, failed=False))
+        await self._run(self._end_block(block, False, timeout))
 
     @property
     def autocommit(self) -> bool:
         """Whether each statement is a transaction of its own."""
         return self._session.autocommit
 
-    async def set_autocommit(self, on: bool) -> None:
+    async def set_autocommit(
+        self, on: bool, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Set ``autocommit``; turning it on commits an open transaction."""
-        await self._run(self._set_autocommit(on))
+        await self._run(self._set_autocommit(on, timeout))
 
-    async def set_isolation_level(self, level: str) -> None:
+    async def set_isolation_level(
+        self, level: str, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Set the isolation level of the transactions to come."""
-        await self._run(self._set_isolation(level))
+        await self._run(self._set_isolation(level, timeout))
 
-    async def show_warnings(self) -> list[ServerWarning]:
+    async def show_warnings(
+        self, *, timeout: float | None = DEFAULT
+    ) -> list[ServerWarning]:
         """The warnings of the last statement (SHOW WARNINGS)."""
-        return await self._run(self._show_warnings())
+        return await self._run(self._show_warnings(timeout))
 
-    async def ping(self) -> None:
+    async def ping(self, *, timeout: float | None = DEFAULT) -> None:
         """Ask the server for a sign of life; raises ConnectionLost without one."""
-        await self._run(self._ping())
+        await self._run(self._ping(timeout))
 
-    async def reset(self) -> None:
+    async def reset(self, *, timeout: float | None = DEFAULT) -> None:
         """Make the session as if it had just been connected."""
-        await self._run(self._reset())
+        await self._run(self._reset(timeout))
 
     async def change_user(
         self,
         user: str | None = None,
         password: str | None = None,
         database: str | None = None,
+        *,
+        timeout: float | None = DEFAULT,
     ) -> None:
         """Log in as another user; None keeps what it was."""
-        await self._run(self._change_user(user, password, database))
+        await self._run(self._change_user(user, password, database, timeout))
 
-    async def kill(self, thread_id: int) -> None:
+    async def kill(self, thread_id: int, *, timeout: float | None = DEFAULT) -> None:
         """End another connection (KILL)."""
-        await self._run(self._kill(thread_id))
+        await self._run(self._kill(thread_id, timeout))
 
-    async def tpc_begin(self, xid: Xid) -> None:
+    async def tpc_begin(self, xid: Xid, *, timeout: float | None = DEFAULT) -> None:
         """Begin a branch of a distributed transaction (XA START)."""
-        await self._run(self._tpc_begin(xid))
+        await self._run(self._tpc_begin(xid, timeout))
 
-    async def tpc_prepare(self) -> None:
+    async def tpc_prepare(self, *, timeout: float | None = DEFAULT) -> None:
         """Do the first phase of the commit (XA PREPARE)."""
-        await self._run(self._tpc_prepare())
+        await self._run(self._tpc_prepare(timeout))
 
-    async def tpc_commit(self, xid: Xid | None = None) -> None:
+    async def tpc_commit(
+        self, xid: Xid | None = None, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Commit the branch, or one that ``tpc_recover`` found."""
-        await self._run(self._tpc_end("COMMIT", xid))
+        await self._run(self._tpc_end("COMMIT", xid, timeout))
 
-    async def tpc_rollback(self, xid: Xid | None = None) -> None:
+    async def tpc_rollback(
+        self, xid: Xid | None = None, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Roll the branch back, or one that ``tpc_recover`` found."""
-        await self._run(self._tpc_end("ROLLBACK", xid))
+        await self._run(self._tpc_end("ROLLBACK", xid, timeout))
 
-    async def tpc_recover(self) -> list[Xid]:
+    async def tpc_recover(self, *, timeout: float | None = DEFAULT) -> list[Xid]:
         """The branches that are prepared and wait for their second phase."""
-        return await self._run(self._tpc_recover())
+        return await self._run(self._tpc_recover(timeout))
 
     async def close(self) -> None:
         """Close the connection; what is not committed is rolled back."""
-        self._session.hang_up()
+        self._session.close()
 
     async def __aenter__(self) -> Self:
         return self

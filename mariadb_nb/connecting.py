@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def connect_in_thread(
     mysql: CData,
     arguments: Arguments,
-    *,
     deadline: float | None = None,
-    connect_timeout: float | None = None,
 ) -> Operation[None]:
     """Connect a handle whose options are set.
 
@@ -38,7 +36,6 @@ def connect_in_thread(
             end every other call on it is refused.
         arguments: what ``mysql_real_connect`` takes after the handle.
         deadline: when to give up, in seconds of ``time.monotonic()``, or None.
-        connect_timeout: the seconds that the deadline was made of, for the message.
 
     Raises:
         OperationTimeout: the deadline passed.
@@ -61,8 +58,7 @@ def connect_in_thread(
             if connector.done:
                 break
             if ready & TIMEOUT:
-                limit = "" if connect_timeout is None else f" of {connect_timeout} s"
-                raise OperationTimeout(f"connect_timeout{limit} passed")
+                raise OperationTimeout("connecting took too long")
         connected, errno, sqlstate, message = connector.result()
     finally:
         connector.abandon()

@@ -43,6 +43,10 @@ class Connection(ConnectionBase):
 
     One operation runs at a time: another thread that comes meanwhile gets ``Busy``.
     Statements that change data open a transaction, unless ``autocommit`` is on.
+
+    Whatever waits for the server takes ``timeout=``: the seconds that it may take, or
+    None for no limit; without it, the connection's ``timeout`` holds. When they are
+    over, it raises ``OperationTimeout``.
     """
 
     _run: runners.Run
@@ -98,17 +102,21 @@ class Connection(ConnectionBase):
         """Execute a statement for many rows with a new cursor, and return that."""
         return self.cursor().executemany(sql, rows, timeout=timeout)
 
-    def commit(self) -> None:
+    def commit(self, *, timeout: float | None = DEFAULT) -> None:
         """End the transaction and keep what it did."""
-        self._run(self._commit())
+        self._run(self._commit(timeout))
 
-    def rollback(self) -> None:
+    def rollback(self, *, timeout: float | None = DEFAULT) -> None:
         """End the transaction and undo what it did."""
-        self._run(self._rollback())
+        self._run(self._rollback(timeout))
 
     @contextmanager
     def transaction(
-        self, *, isolation_level: str | None = None, read_only: bool = False
+        self,
+        *,
+        isolation_level: str | None = None,
+        read_only: bool = False,
+        timeout: float | None = DEFAULT,
     ) -> Generator[Self]:
         """A block that commits at its end, and rolls back when it raises.
 
@@ -117,14 +125,16 @@ class Connection(ConnectionBase):
         Args:
             isolation_level: "READ COMMITTED" and its like, for this one.
             read_only: the server refuses changes.
+            timeout: seconds that the beginning may take, and again the end; a block
+                that raised has ``cancel_timeout`` to be rolled back in.
         """
-        block = self._run(self._begin_block(isolation_level, read_only))
+        block = self._run(self._begin_block(isolation_level, read_only, timeout))
         try:
             yield self
         except BaseException:
-            self._run(self._end_block(block, failed=True))
+            self._run(self._end_block(block, True, timeout))
             raise
-        self._run(self._end_block(block, failed=False))
+        self._run(self._end_block(block, False, timeout))
 
     @property
     def autocommit(self) -> bool:
@@ -133,68 +143,76 @@ class Connection(ConnectionBase):
 
     @autocommit.setter
     def autocommit(self, on: bool) -> None:
-        self._run(self._set_autocommit(on))
+        self._run(self._set_autocommit(on, DEFAULT))
 
-    def set_autocommit(self, on: bool) -> None:
+    def set_autocommit(self, on: bool, *, timeout: float | None = DEFAULT) -> None:
         """Set ``autocommit``; turning it on commits an open transaction."""
-        self._run(self._set_autocommit(on))
+        self._run(self._set_autocommit(on, timeout))
 
-    def set_isolation_level(self, level: str) -> None:
+    def set_isolation_level(
+        self, level: str, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Set the isolation level of the transactions to come."""
-        self._run(self._set_isolation(level))
+        self._run(self._set_isolation(level, timeout))
 
-    def show_warnings(self) -> list[ServerWarning]:
+    def show_warnings(self, *, timeout: float | None = DEFAULT) -> list[ServerWarning]:
         """The warnings of the last statement (SHOW WARNINGS)."""
-        return self._run(self._show_warnings())
+        return self._run(self._show_warnings(timeout))
 
-    def ping(self) -> None:
+    def ping(self, *, timeout: float | None = DEFAULT) -> None:
         """Ask the server for a sign of life.
 
         Raises:
             ConnectionLost: there is none.
         """
-        self._run(self._ping())
+        self._run(self._ping(timeout))
 
-    def reset(self) -> None:
+    def reset(self, *, timeout: float | None = DEFAULT) -> None:
         """Make the session as if it had just been connected."""
-        self._run(self._reset())
+        self._run(self._reset(timeout))
 
     def change_user(
         self,
         user: str | None = None,
         password: str | None = None,
         database: str | None = None,
+        *,
+        timeout: float | None = DEFAULT,
     ) -> None:
         """Log in as another user; None keeps what it was."""
-        self._run(self._change_user(user, password, database))
+        self._run(self._change_user(user, password, database, timeout))
 
-    def kill(self, thread_id: int) -> None:
+    def kill(self, thread_id: int, *, timeout: float | None = DEFAULT) -> None:
         """End another connection (KILL)."""
-        self._run(self._kill(thread_id))
+        self._run(self._kill(thread_id, timeout))
 
-    def tpc_begin(self, xid: Xid) -> None:
+    def tpc_begin(self, xid: Xid, *, timeout: float | None = DEFAULT) -> None:
         """Begin a branch of a distributed transaction (XA START)."""
-        self._run(self._tpc_begin(xid))
+        self._run(self._tpc_begin(xid, timeout))
 
-    def tpc_prepare(self) -> None:
+    def tpc_prepare(self, *, timeout: float | None = DEFAULT) -> None:
         """Do the first phase of the commit (XA PREPARE)."""
-        self._run(self._tpc_prepare())
+        self._run(self._tpc_prepare(timeout))
 
-    def tpc_commit(self, xid: Xid | None = None) -> None:
+    def tpc_commit(
+        self, xid: Xid | None = None, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Commit the branch, or one that ``tpc_recover`` found."""
-        self._run(self._tpc_end("COMMIT", xid))
+        self._run(self._tpc_end("COMMIT", xid, timeout))
 
-    def tpc_rollback(self, xid: Xid | None = None) -> None:
+    def tpc_rollback(
+        self, xid: Xid | None = None, *, timeout: float | None = DEFAULT
+    ) -> None:
         """Roll the branch back, or one that ``tpc_recover`` found."""
-        self._run(self._tpc_end("ROLLBACK", xid))
+        self._run(self._tpc_end("ROLLBACK", xid, timeout))
 
-    def tpc_recover(self) -> list[Xid]:
+    def tpc_recover(self, *, timeout: float | None = DEFAULT) -> list[Xid]:
         """The branches that are prepared and wait for their second phase."""
-        return self._run(self._tpc_recover())
+        return self._run(self._tpc_recover(timeout))
 
     def close(self) -> None:
         """Close the connection; what is not committed is rolled back."""
-        self._session.hang_up()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self

@@ -75,28 +75,39 @@ class Cursor(CursorBase):
         """
         return self._run(self._call(name, params, timeout))
 
-    def fetchone(self) -> Any:
-        """The next row, or None at the end."""
-        row = self._next()
+    def fetchone(self, *, timeout: float | None = DEFAULT) -> Any:
+        """The next row, or None at the end.
+
+        Args:
+            timeout: seconds that it may take to come where rows stream; None for no
+                limit. Default: the connection's. It is the same for what follows.
+
+        Raises:
+            ProgrammingError: the last statement has no rows.
+            OperationTimeout: the time was over; the statement was killed.
+        """
+        row = self._next(timeout)
         return None if row is END else row
 
-    def fetchmany(self, size: int | None = None) -> list[Any]:
+    def fetchmany(
+        self, size: int | None = None, *, timeout: float | None = DEFAULT
+    ) -> list[Any]:
         """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
         count = self.arraysize if size is None else size
         if self._live:
-            return self._run(self._fetch_many(count))
+            return self._run(self._fetch_many(count, timeout))
         return self._take_many(count)
 
-    def fetchall(self) -> list[Any]:
+    def fetchall(self, *, timeout: float | None = DEFAULT) -> list[Any]:
         """All rows that are left."""
         if self._live:
-            return self._run(self._fetch_many(1 << 62))
+            return self._run(self._fetch_many(1 << 62, timeout))
         return self._take_all()
 
-    def nextset(self) -> bool | None:
+    def nextset(self, *, timeout: float | None = DEFAULT) -> bool | None:
         """Go on to the next result; None if there is none."""
         if self._live:
-            return self._run(self._next_set())
+            return self._run(self._next_set(timeout))
         return self._take_next_set()
 
     def scroll(self, value: int, mode: str = "relative") -> None:
@@ -116,14 +127,14 @@ class Cursor(CursorBase):
         return self
 
     def __next__(self) -> Any:
-        row = self._next()
+        row = self._next(DEFAULT)
         if row is END:
             raise StopIteration
         return row
 
-    def _next(self) -> Any:
+    def _next(self, timeout: float | None) -> Any:
         if self._live:
-            return self._run(self._fetch_one())
+            return self._run(self._fetch_one(timeout))
         return self._take_one()
 
     def next(self) -> Any:

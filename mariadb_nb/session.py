@@ -1,27 +1,23 @@
 """A session: one connection, what state it is in, and the operations on it.
 
-Owns the ``MYSQL *`` from its making to its end, the state, and what becomes of the
-connection when an operation is interrupted. Knows no loop: every operation is a
-generator that says what it waits for (``mariadb_nb.wait``), and whoever has a loop runs
-it (``mariadb_nb.runners``). How statements and rows look to a user is the business of
-``connection`` and ``cursor``.
+Owns the ``MYSQL *`` from its making to its end and the operations on it. Whose turn it
+is, and what becomes of the connection when an operation is interrupted, is in
+``turns``. Knows no loop: every operation is a generator that says what it waits for
+(``mariadb_nb.wait``), and whoever has a loop runs it (``mariadb_nb.runners``). How
+statements and rows look to a user is the business of ``connection`` and ``cursor``.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from . import _wire, state
+from . import _wire, rescue, state
 from ._attached import Channel
 from .capi import ffi, lib
 from .connecting import connect_in_thread
 from .errors import (
-    Busy,
-    Deadlock,
     Error,
     InterfaceError,
     OperationalError,
@@ -29,7 +25,8 @@ from .errors import (
     from_server,
 )
 from .operations import Pair, drive
-from .wait import PAUSE, TIMEOUT, Operation, Wait
+from .turns import Turns
+from .wait import Operation, Wait
 
 if TYPE_CHECKING:
     from ._ffi import CData
@@ -40,8 +37,8 @@ if TYPE_CHECKING:
 IN_TRANSACTION: Final = 1
 AUTOCOMMIT: Final = 2
 
-#: What becomes of the session, by ``Channel.standing``.
-_STANDING: Final = (state.DONE, state.ROWS, state.LOST)
+#: Who reads a stream that was given up.
+_NOBODY: Final = type(None)
 
 #: What 3.3 and 3.4 say, and no more, of a certificate that is good but not the host's.
 WRONG_HOST: Final = (
@@ -49,16 +46,13 @@ WRONG_HOST: Final = (
     "Hostname verification failed",
 )
 
-#: Seconds that a killed statement gets to end before it is killed again.
-PATIENCE: Final = 0.05
-
 
 def deadline_after(seconds: float | None) -> float | None:
     """The deadline, of ``time.monotonic()``, that is so many seconds away."""
     return None if seconds is None else monotonic() + seconds
 
 
-class Session:
+class Session(Turns):
     """One connection to a server, without a loop.
 
     Every method that returns an ``Operation`` does nothing before it is run, and only
@@ -70,11 +64,8 @@ class Session:
         make_channel: makes what steps the library, from the address of a ``MYSQL``.
 
     Attributes:
-        state: see ``mariadb_nb.state``.
         thread_id: the connection's number on the server; 0 before it is connected.
         server_info: the server's version as it calls it.
-        stream: whose rows are being streamed, in the eyes of whoever streams them.
-        rollbacks: how many transactions the server rolled back by itself.
         on_close: is called before the connection's descriptor is closed.
     """
 
@@ -85,18 +76,11 @@ class Session:
         bare: bool = False,
         make_channel: Callable[[int], Any] = Channel,
     ) -> None:
+        super().__init__()
         self.options = options
         self._bare = bare
-        self._entrance = allocate_lock()
-        self._owner: object = None
-        self._closing = False
-        self._worth_saving = False
-        self._status_is_old = False
-        self.state = state.NEW
         self.thread_id = 0
         self.server_info = ""
-        self.stream: object = None
-        self.rollbacks = 0
         self.on_close: Callable[[], None] | None = None
         self._make_channel = make_channel
         self._mysql: CData = ffi.NULL
@@ -108,60 +92,6 @@ class Session:
         where = self.options.address
         return f"<{type(self).__name__} {where} {self.state} id={self.thread_id}>"
 
-    # What operations.drive() asks of a session
-
-    def enter(self, event: str, owner: object) -> None:
-        """Begin an operation, or raise ``Busy`` or ``InterfaceError``."""
-        with self._entrance:  # two threads must not both find the session ready
-            self.state = state.after(self.state, event)
-            self._owner = owner
-            if event is state.START:
-                self.stream = None  # every earlier one is over
-
-    def leave(self) -> None:
-        """End an operation: what is next depends on what is left to read."""
-        if self.state in state.GONE:
-            return  # somebody closed it meanwhile
-        if self._closing:
-            self.close()
-            return
-        event = _STANDING[self._channel.standing]
-        self._status_is_old = False
-        self.state = state.TRANSITIONS[self.state][event]
-        if event == state.LOST:
-            self._dispose()  # it is of no use, and its socket would only linger
-
-    def abort(self, owner: object = None) -> None:
-        """End what is going on at once, without waiting; the connection is broken.
-
-        Args:
-            owner: whose operation to end, and no other's; None: whatever it is.
-        """
-        if owner is not None and (
-            self._owner is not owner or self.state is not state.BUSY
-        ):
-            return
-        if self.state not in state.GONE:
-            self.state = state.after(self.state, state.LOST)
-            self._dispose()
-
-    def recover(self, error: BaseException, owner: object) -> Operation[None]:
-        """Put the connection in order after an operation raised or was interrupted."""
-        if self._owner is not owner or self.state is not state.BUSY:
-            return  # it had not begun, or it is over
-        channel = self._channel
-        raised = isinstance(error, Exception) or not channel.busy
-        if self._pair is not None or not self._worth_saving:
-            self.abort()
-        elif raised and not channel.midway:
-            self.leave()  # the operation itself raised, and left nothing suspended
-            self._status_is_old = True
-            self.rollbacks += isinstance(error, Deadlock)
-        elif self.options.on_cancel == "abort" or self._closing:
-            self.abort()
-        else:
-            yield from self._rescue(error)
-
     # Connecting and closing
 
     def connect(self, deadline: float | None = None) -> Operation[None]:
@@ -171,17 +101,26 @@ class Session:
             OperationTimeout: the time was over.
             OperationalError: the server was not to be had or refused the login.
         """
-        self.state = state.after(self.state, state.CONNECT)
-        if deadline is None:
-            deadline = deadline_after(self.options.connect_timeout)
+        owner = object()
+        self.enter(state.CONNECT, owner)
+        by = deadline
+        if by is None:
+            by = deadline_after(self.options.connect_timeout)
         try:
-            yield from self._open(deadline)
-            yield from self._set_up(deadline)
+            try:
+                yield from self._open(by)
+            finally:
+                self._release(owner)
+            if self.state is not state.READY:
+                raise state.refusal(self.state)  # it was closed meanwhile
+            yield from self._set_up(by)
         except BaseException as error:
             self.close()
             if isinstance(error, OperationTimeout):
-                limit = self.options.connect_timeout
-                error.message = f"connect_timeout of {limit} s passed"
+                error.message = "connecting took too long"
+                if deadline is None:
+                    limit = self.options.connect_timeout
+                    error.message = f"connect_timeout of {limit} s passed"
             if isinstance(error, Error) and any(w in error.message for w in WRONG_HOST):
                 error.message += ": the certificate is for another name"
             if isinstance(error, Error) and self.options.address not in error.message:
@@ -196,12 +135,7 @@ class Session:
         options.apply(lib, ffi, self._mysql)
         arguments = options.connect_arguments()
         mysql, self._mysql = self._mysql, ffi.NULL  # the thread's for now
-        yield from connect_in_thread(
-            mysql,
-            arguments,
-            deadline=deadline,
-            connect_timeout=options.connect_timeout,
-        )
+        yield from connect_in_thread(mysql, arguments, deadline)
         self._mysql = mysql
         if options.requires_tls and lib.mysql_get_ssl_cipher(self._mysql) == ffi.NULL:
             raise OperationalError(f"{options.address} is connected without TLS")
@@ -213,31 +147,6 @@ class Session:
         self.waits = {events: Wait(fd, events) for events in range(1, 8)}
         self.state = state.after(self.state, state.DONE)
 
-    def close(self) -> None:
-        """Close the connection, whatever is going on on it; never waits."""
-        with self._entrance:
-            self._dispose()
-            self.state = state.after(self.state, state.CLOSE)
-
-    def hang_up(self) -> None:
-        """Close the connection, also while somebody waits for an operation on it.
-
-        That operation ends with ``ConnectionLost`` when it is resumed, and that is at
-        once: its socket is readable now. Never waits.
-        """
-        if self.state != state.BUSY:
-            try:
-                self.close()
-            except Busy:
-                pass  # another thread has just begun an operation
-            else:
-                return
-        self._closing = True
-        self._channel.shutdown()
-        if self.state != state.BUSY:  # its operation has just ended
-            with suppress(Busy):
-                self.close()
-
     def _dispose(self) -> None:
         """Let go of the connection; what is suspended is ended first."""
         if self.on_close is not None:
@@ -247,6 +156,11 @@ class Session:
         if self._channel is not None:
             self._channel.close()
         self._mysql, self._pair = ffi.NULL, None
+
+    def _rescue(self) -> Operation[None]:
+        """End the statement that is suspended and read its reply away."""
+        side = Session(self.options, bare=True, make_channel=self._make_channel)
+        return rescue.kill_and_drain(self._channel, self.thread_id, side)
 
     # Statements
 
@@ -274,7 +188,7 @@ class Session:
         channel = self._channel
         if channel is None:
             channel = self._usable_channel()
-        return drive(
+        operation = drive(
             self,
             state.START,
             channel.query,
@@ -282,6 +196,43 @@ class Session:
             channel.resume,
             deadline,
         )
+        return operation if self.state is not state.RESULT else self._next(operation)
+
+    def command(
+        self, sql: str, deadline: float | None = None
+    ) -> Operation[list[Reply]]:
+        """Execute a statement of the driver's own: rows are tuples."""
+        return self.query(sql.encode(), PLAIN, deadline=deadline)
+
+    def stream(
+        self,
+        sql: bytes,
+        reading: Reading,
+        reader: Callable[[], object],
+        deadline: float | None = None,
+    ) -> Operation[Reply]:
+        """Send a statement and leave its rows to a reader's ``fetch``.
+
+        Args:
+            sql: the statement.
+            reading: how to read values and rows.
+            reader: returns the reader, or None when that is gone.
+            deadline: when to give up, in seconds of ``time.monotonic()``.
+        """
+        reply: Reply = yield from self.query(sql, reading, True, deadline)
+        self.reader = reader
+        return reply
+
+    def abandon(self, reader: Callable[[], object]) -> None:
+        """Leave the rest of a reader's stream to whoever comes next."""
+        if self.reader is reader:
+            self.reader = _NOBODY
+
+    def _next(self, operation: Operation[Any]) -> Operation[Any]:
+        """Run an operation after the stream of a reader that is gone."""
+        if self.reader is not None and self.reader() is None:
+            yield from self.discard()
+        return (yield from operation)
 
     def fetch(
         self, count: int, deadline: float | None = None
@@ -299,15 +250,15 @@ class Session:
         The statement is killed, not read on.
         """
         if self.state == state.BUSY:
-            raise Busy(state.REFUSALS[state.BUSY][1])
+            raise state.refusal(state.BUSY)
         if self.state != state.RESULT:
             return
         owner = object()
-        self._status_is_old = True
         try:
             self.enter(state.READ, owner)
             if self._channel.discard().__class__ is not int:
                 self.leave()  # what was left had arrived already
+                self._status_is_old = True
                 return
         except InterfaceError:
             self.abort(owner)  # a forked child's copy: nothing of it is ours to end
@@ -336,7 +287,7 @@ class Session:
         a procedure that began a transaction.
         """
         if self._status_is_old:
-            yield from self.query(b"DO 0", PLAIN, deadline=deadline)
+            yield from self.command("DO 0", deadline)
             self._status_is_old = False
 
     # Other commands
@@ -388,7 +339,7 @@ class Session:
             for statement in self.options.setup_statements(status):
                 yield from self.query(statement, PLAIN, deadline=deadline)
         except BaseException:
-            self.abort()
+            self.give_up()
             raise
         self._worth_saving = True
 
@@ -409,7 +360,8 @@ class Session:
                 self._pair = None
             return outcome
 
-        (failed,) = yield from drive(self, state.START, start, (), resume, deadline)
+        operation = drive(self, state.START, start, (), resume, deadline)
+        (failed,) = yield from self._next(operation)
         self._pair = None
         self._status_is_old = True  # the library does not read it in such a reply
         if self._mysql == ffi.NULL:
@@ -417,7 +369,7 @@ class Session:
         if failed:
             error = self._error()
             if lib.mysql_get_socket(self._mysql) < 0:
-                self.abort()
+                self.give_up()
             raise error
 
     # What is known of the connection
@@ -485,8 +437,7 @@ class Session:
 
     def _usable_channel(self) -> Any:
         if self._channel is None:
-            error, text = state.REFUSALS[self.state]
-            raise error(text)
+            raise state.refusal(self.state)
         return self._channel
 
     def _error(self) -> Error:
@@ -495,60 +446,6 @@ class Session:
         sqlstate = ffi.string(lib.mysql_sqlstate(self._mysql)).decode()
         message = ffi.string(lib.mysql_error(self._mysql)).decode(errors="replace")
         return from_server(number, sqlstate, message)
-
-    # Interrupted statements
-
-    def _rescue(self, error: BaseException) -> Operation[None]:
-        """End the statement that is suspended, and keep the connection; or abort."""
-        try:
-            yield from self._kill_and_drain(monotonic() + self.options.cancel_timeout)
-        except Exception as failure:
-            self.abort()
-            error.add_note(f"The connection was ended, because {failure}")
-        except BaseException:
-            self.abort()
-            raise
-
-    def _kill_and_drain(self, deadline: float) -> Operation[None]:
-        """KILL QUERY on a side connection until the reply is there, and read it away.
-
-        A kill that comes before the server has begun the statement has no effect, nor
-        has one that comes between two steps of a program, so one is not always enough.
-        The statement is only given up once the server has answered each kill: none may
-        be on its way when the next statement begins.
-        """
-        channel = self._channel
-        channel.discard()
-        side = Session(self.options, bare=True, make_channel=self._make_channel)
-        kill = f"KILL QUERY {self.thread_id}".encode()
-        try:
-            yield from side.connect(deadline)
-            last = deadline - PATIENCE
-            while channel.midway:
-                yield from side.query(kill, PLAIN, deadline=deadline)
-                yield from self._drain(min(monotonic() + PATIENCE, last))
-                if channel.midway and monotonic() >= last:
-                    # Or it would run on, with nobody waiting for it.
-                    kill = f"KILL {self.thread_id}".encode()
-                    yield from side.query(kill, PLAIN, deadline=deadline)
-                    raise OperationTimeout("the statement did not end when killed")
-        finally:
-            side.close()
-        self.leave()
-        self._status_is_old = True  # what was drained may have ended in an error
-
-    def _drain(self, deadline: float) -> Operation[None]:
-        """Read on in what nobody wants, until it ends or the deadline passes."""
-        channel = self._channel
-        outcome = channel.discard()
-        while outcome.__class__ is int and monotonic() < deadline:
-            if outcome:
-                ready = yield Wait(self.fd, outcome, deadline)
-                if ready and not ready & TIMEOUT:
-                    outcome = channel.resume(ready)
-            else:
-                yield PAUSE
-                outcome = channel.resume(0)
 
 
 #: Values as they come, rows as tuples.

@@ -75,6 +75,12 @@ REFUSALS: Final[dict[str, tuple[type[InterfaceError], str]]] = {
 }
 
 
+def refusal(state: str) -> InterfaceError:
+    """What a state says to an event that it does not have."""
+    error, text = REFUSALS[state]
+    return error(text)
+
+
 def after(state: str, event: str) -> str:
     """The state to which an event leads.
 
@@ -84,6 +90,5 @@ def after(state: str, event: str) -> str:
     """
     following = TRANSITIONS[state].get(event)
     if following is None:
-        error, text = REFUSALS[state]
-        raise error(text)
+        raise refusal(state)
     return following

@@ -58,9 +58,7 @@ def operate(
         None if path is None else str(path).encode(),
         0,
     )
-    return connect_in_thread(
-        mysql, arguments, deadline=deadline, connect_timeout=connect_timeout
-    )
+    return connect_in_thread(mysql, arguments, deadline)
 
 
 def to_server(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest import mock
 
-from mariadb_nb import operations, session
+from mariadb_nb import operations, rescue, session
 from mariadb_nb.capi import ffi
 from mariadb_nb.errors import (
     ConnectionLost,
@@ -243,6 +243,7 @@ class ScriptedLibrary:
         self.lost: set[int] = set()
         self.called: Counter[str] = Counter()
         self.channels: list[ScriptedChannel] = []
+        self.sessions: list[Session] = []
         self.kills: list[int] = []
         self.faults: list[str] = []
         self.now = 1000.0
@@ -258,15 +259,20 @@ class ScriptedLibrary:
             mock.patch.object(session, "Pair", self.pair),
             mock.patch.object(session, "connect_in_thread", self.connect),
             mock.patch.object(session, "monotonic", self.clock),
+            mock.patch.object(rescue, "monotonic", self.clock),
             mock.patch.object(operations, "monotonic", self.clock),
         ):
             yield self
+            for made in self.sessions:
+                made.close()
         assert self.faults == []
 
     def session(self, **options: Any) -> Session:
         """A session that is not connected."""
         chosen: Any = ScriptedOptions(**options)
-        return Session(chosen, make_channel=self.channel)
+        made = Session(chosen, make_channel=self.channel)
+        self.sessions.append(made)
+        return made
 
     def connected(self, **options: Any) -> Session:
         """A session that is."""
@@ -310,9 +316,7 @@ class ScriptedLibrary:
         self,
         mysql: Any,
         arguments: object,
-        *,
         deadline: float | None,
-        connect_timeout: float | None,
     ) -> Operation[None]:
         """Stands for ``connect_in_thread``: steps of CONNECT, an error at their end."""
         try:
@@ -325,7 +329,7 @@ class ScriptedLibrary:
                 while not ready:
                     ready = yield Wait(self._connecting(mysql), step, deadline)
                 if ready & TIMEOUT:
-                    raise OperationTimeout("connect_timeout passed")
+                    raise OperationTimeout("as the script says")
         except BaseException:
             self.mysql_close(mysql)
             raise

@@ -241,9 +241,7 @@ def test_deadline_wherever_the_server_goes_silent(
 def test_deadline_says_what_passed(certificate: Certificate) -> None:
     with SilentHandshake("accept", certificate) as server:
         operation = to_silence(handle(), server, 0.05)
-        with pytest.raises(
-            errors.OperationTimeout, match=r"connect_timeout of 0\.05 s passed"
-        ):
+        with pytest.raises(errors.OperationTimeout, match="connecting took too long"):
             run(operation)
 
 

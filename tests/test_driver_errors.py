@@ -240,6 +240,41 @@ async def test_four_tasks_on_one_connection(world: World) -> None:
 
 
 @in_every_world
+async def test_everything_that_is_refused_leaves_the_first_one_alone(
+    world: World,
+) -> None:
+    """Above all a transaction() that could not begin."""
+    conn, holder = await world.connect(), await world.connect()
+    lock = f"left alone {world.name}"
+    await holder.execute("DO GET_LOCK(?, 10)", (lock,))
+
+    sql = f"SELECT 'mine', GET_LOCK('{lock}', 20)"
+
+    async def first() -> str:
+        cur = await conn.execute(sql)
+        assert await cur.fetchall() == [("mine", 1)]
+        return "proceeded"
+
+    async def begin() -> None:
+        async with conn.transaction():
+            raise AssertionError("it has begun")
+
+    async def others() -> str:
+        try:
+            await world.wait_until_seen(holder, sql)
+            for use in (begin, conn.commit, conn.ping, conn.reset, conn.show_warnings):
+                with pytest.raises(mariadb_nb.Busy):
+                    await use()
+        finally:
+            await holder.execute("DO RELEASE_LOCK(?)", (lock,))
+        return "refused"
+
+    outcomes = await world.together(first(), others())
+    assert outcomes == ["proceeded", "refused"]
+    await still_right(conn)
+
+
+@in_every_world
 async def test_connections_do_not_wait_for_each_other(world: World) -> None:
     """Each waits for a lock that the next one holds, so that they must overlap."""
     connections = [await world.connect() for _ in range(4)]

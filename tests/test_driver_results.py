@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -275,6 +277,28 @@ async def test_unread_stream_is_not_disturbed(world: World) -> None:
     assert [row[0] for row in rows] == list(range(2, 200_001))
     other = await conn.execute("SELECT 'next'")
     assert await other.fetchall() == [("next",)]
+
+
+@in_every_world
+async def test_stream_whose_cursor_is_gone_is_in_nobodys_way(world: World) -> None:
+    conn = await world.connect()
+    uses: list[Callable[[], Awaitable[object]]] = [
+        lambda: conn.execute("SELECT 1"),
+        lambda: conn.cursor(stream=True).execute("SELECT 1"),
+        conn.commit,
+        conn.ping,
+        conn.reset,
+    ]
+    for use in uses:
+        cur: Any = conn.cursor(stream=True)
+        await cur.execute("SELECT seq FROM seq_1_to_1000000")
+        assert await cur.fetchone() == (1,)
+        del cur
+        gc.collect()
+        await use()
+        gc.collect()  # the second one leaves a row as well
+        row = await conn.execute("SELECT 'mine'")
+        assert await row.fetchall() == [("mine",)]
 
 
 @in_every_world

@@ -34,6 +34,8 @@ ALLOWED = {
     "_attached": {"_wire", "capi"},
     "connecting": {"_attached", "capi", "errors", "wait"},
     "operations": {"capi", "errors", "wait"},
+    "rescue": {"errors", "wait"},
+    "turns": {"errors", "state"},
     "session": {
         "_attached",
         "_wire",
@@ -41,12 +43,22 @@ ALLOWED = {
         "connecting",
         "errors",
         "operations",
+        "rescue",
         "state",
+        "turns",
         "wait",
     },
     # Layer 3
     "runners": {"_wire", "runners", "wait"},
-    "_cursor": {"columns", "errors", "parameters", "procedures", "rows", "session"},
+    "_cursor": {
+        "columns",
+        "errors",
+        "parameters",
+        "procedures",
+        "rows",
+        "session",
+        "state",
+    },
     "_connection": {
         "_cursor",
         "errors",

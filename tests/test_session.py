@@ -140,7 +140,9 @@ def test_connect_out_of_time_ends_without_more_waiting(
     operation = session.connect()
     wait = run_until(operation, count)
     assert wait is not None
-    with pytest.raises(OperationTimeout):
+    with pytest.raises(
+        OperationTimeout, match=r"connect_timeout of 1.0 s passed \(connecting to no"
+    ):
         operation.send(library.late(wait))
     assert session.state == "CLOSED"
     assert library.kills == []
@@ -161,7 +163,7 @@ def test_connect_closed_or_forgotten(library: ScriptedLibrary, count: int) -> No
 
 
 @pytest.mark.parametrize("count", range(CONNECT_WAITS))
-@pytest.mark.parametrize("end", ["close", "hang_up"])
+@pytest.mark.parametrize("end", ["close", "give_up"])
 def test_session_closed_while_it_connects(
     library: ScriptedLibrary, count: int, end: str
 ) -> None:
@@ -274,3 +276,14 @@ def test_error_while_an_operation_has_not_begun(
         with pytest.raises(type(error)):
             made.throw(error)
     assert works(library, session)
+
+
+def test_session_that_was_not_closed(library: ScriptedLibrary) -> None:
+    session = library.connected()
+    channel = session._channel
+    library.sessions.clear()
+    forgotten = [session]
+    del session
+    with pytest.warns(ResourceWarning, match="nowhere READY id=1> was not closed"):
+        forgotten.clear()
+    assert channel.closed

@@ -44,7 +44,6 @@ from mariadb_nb.errors import (
     Busy,
     ConnectionLost,
     Error,
-    InterfaceError,
     OperationTimeout,
 )
 from mariadb_nb.session import PLAIN, Session
@@ -135,49 +134,62 @@ def test_operation_forgotten(library: ScriptedLibrary, name: str, count: int) ->
     assert not works(library, session)
 
 
+#: For what ends a session, the state that it has afterwards.
+ENDS = {"close": "CLOSED", "give_up": "BROKEN"}
+
+
 @everywhere
-@pytest.mark.parametrize("resumed", [False, True])
-def test_session_closed_meanwhile(
-    library: ScriptedLibrary, name: str, count: int, resumed: bool
+@pytest.mark.parametrize("end", ENDS)
+def test_session_ended_meanwhile(
+    library: ScriptedLibrary, name: str, count: int, end: str
 ) -> None:
+    """Its descriptor stays open until nobody waits for it any more."""
     session, operation = begin_at(library, name, count)
-    session.close()
-    check(library, session)
-    if not resumed:
-        operation.close()
-    elif name in PAIRS:
-        return  # the C API itself refuses what is resumed: see test_misuse.py
-    else:
-        with pytest.raises(InterfaceError):
-            resume(operation)
-    assert session.state == "CLOSED"
-    check(library, session)
-
-
-@everywhere
-def test_session_that_hangs_up(library: ScriptedLibrary, name: str, count: int) -> None:
-    session, operation = begin_at(library, name, count)
-    session.hang_up()
+    getattr(session, end)()
     assert session._channel.calls["shutdown"] == 1
     assert not session._channel.closed
-    if name in PAIRS:
-        operation.close()
-    else:
-        with pytest.raises(ConnectionLost):
-            resume(operation)
+    assert session.state == "BUSY"
+    with pytest.raises(ConnectionLost):
+        resume(operation)
     assert library.kills == []
+    assert session.state in ENDS.values()
+    check(library, session)
     assert not works(library, session)
 
 
 @everywhere
-def test_session_that_hangs_up_and_is_interrupted(
+@pytest.mark.parametrize("end", ENDS)
+def test_operation_closed_on_a_session_that_ends(
+    library: ScriptedLibrary, name: str, count: int, end: str
+) -> None:
+    session, operation = begin_at(library, name, count)
+    getattr(session, end)()
+    operation.close()
+    assert session.state == ENDS[end]
+    check(library, session)
+
+
+@everywhere
+def test_closing_goes_before_giving_up(
     library: ScriptedLibrary, name: str, count: int
 ) -> None:
     session, operation = begin_at(library, name, count)
-    session.hang_up()
+    session.close()
+    session.give_up()
+    operation.close()
+    assert session.state == "CLOSED"
+
+
+@everywhere
+def test_session_that_ends_and_is_interrupted(
+    library: ScriptedLibrary, name: str, count: int
+) -> None:
+    session, operation = begin_at(library, name, count)
+    session.close()
     with pytest.raises(KeyboardInterrupt):
         interrupt(operation, KeyboardInterrupt())
     assert library.kills == []
+    assert session.state == "CLOSED"
     assert not works(library, session)
 
 
@@ -185,6 +197,7 @@ def test_session_that_hangs_up_and_is_interrupted(
 def test_session_forgotten(library: ScriptedLibrary, name: str, count: int) -> None:
     session, operation = begin_at(library, name, count)
     channel, gone = session._channel, weakref.ref(session)
+    library.sessions.clear()
     del session, operation
     gc.collect()
     assert gone() is None

@@ -196,8 +196,8 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def close_session(self) -> None:
         self.session.close()
-        assert self.session.state == state.CLOSED
         self._let_go()
+        assert self.session.state == state.CLOSED
 
     # ---- what holds meanwhile ----
 
