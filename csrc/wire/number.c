@@ -259,8 +259,16 @@ wire_double(wire_column *column, const char *text, size_t length)
 #define MIXER UINT64_C(0x9E3779B97F4A7C15)
 #define PLACES_BITS 10
 #define PLACES (1 << PLACES_BITS)
-#define LONGEST 15     /* characters of a text that is remembered */
-#define SEEN_ENOUGH 32 /* values before a column begins to remember */
+#define LONGEST 15 /* characters of a text that is remembered */
+
+/*
+ * Not for a handful of values; and a value that is never asked for again costs a
+ * look into memory that no cache has any more.
+ */
+#define SEEN_ENOUGH 32             /* values before a column begins to remember */
+#define GIVEN_UP (SEEN_ENOUGH + 1) /* what a column has "seen" that does not */
+#define TRIAL 2048                 /* values after which it is decided for good */
+#define WORTHWHILE (TRIAL / 3)     /* how many of them must have been remembered */
 
 typedef struct {
     uint64_t words[2]; /* the text, zeros, and its length in the last byte, which is never 0 */
@@ -268,6 +276,8 @@ typedef struct {
 } place;
 
 struct wire_decimals {
+    unsigned int asked; /* for how many values */
+    unsigned int found; /* how many were there */
     place places[PLACES];
 };
 
@@ -301,31 +311,51 @@ make_decimal(const wire_column *column, const char *text, size_t length)
     return value;
 }
 
-PyObject *
-wire_decimal(wire_column *column, const char *text, size_t length)
+/* Whether a column remembers values; -1 with an exception. */
+static int
+remembers(wire_column *column)
 {
+    struct wire_decimals *decimals = column->decimals;
+
+    if (decimals == NULL) {
+        if (column->decimals_seen != SEEN_ENOUGH) {
+            column->decimals_seen += column->decimals_seen < SEEN_ENOUGH;
+            return 0;
+        }
+        column->decimals = PyMem_Calloc(1, sizeof(*decimals));
+        if (column->decimals == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    else if (decimals->asked == TRIAL && decimals->found < WORTHWHILE) {
+        column->decimals = NULL;
+        column->decimals_seen = GIVEN_UP;
+        wire_decimals_free(decimals);
+        return 0;
+    }
+    return 1;
+}
+
+/* The value that a text of up to LONGEST characters stands for, made or remembered. */
+static PyObject *
+recall(wire_column *column, const char *text, size_t length)
+{
+    struct wire_decimals *decimals = column->decimals;
     unsigned char key[16] = {0};
     uint64_t words[2];
 
-    if (length == 0 || length > LONGEST) {
-        return make_decimal(column, text, length);
-    }
-    if (column->decimals == NULL) {
-        if (column->decimals_seen++ < SEEN_ENOUGH) {
-            return make_decimal(column, text, length);
-        }
-        column->decimals = PyMem_Calloc(1, sizeof(*column->decimals));
-        if (column->decimals == NULL) {
-            return PyErr_NoMemory();
-        }
-    }
     memcpy(key, text, length);
     key[LONGEST] = (unsigned char)length;
     memcpy(words, key, sizeof(words));
     uint64_t hash = (words[0] ^ (words[1] * MIXER)) * MIXER;
     hash = (hash ^ (hash >> 32)) * MIXER;
-    place *found = &column->decimals->places[hash >> (64 - PLACES_BITS)];
-    if (found->words[0] != words[0] || found->words[1] != words[1]) {
+    place *found = &decimals->places[hash >> (64 - PLACES_BITS)];
+    decimals->asked += decimals->asked <= TRIAL;
+    if (found->words[0] == words[0] && found->words[1] == words[1]) {
+        decimals->found += decimals->asked <= TRIAL;
+    }
+    else {
         PyObject *value = make_decimal(column, text, length); /* new */
         if (value == NULL) {
             return NULL;
@@ -334,4 +364,18 @@ wire_decimal(wire_column *column, const char *text, size_t length)
         memcpy(found->words, words, sizeof(words));
     }
     return Py_NewRef(found->value);
+}
+
+PyObject *
+wire_decimal(wire_column *column, const char *text, size_t length)
+{
+    int remembered = 0;
+
+    if (length > 0 && length <= LONGEST) {
+        remembered = remembers(column);
+        if (remembered < 0) {
+            return NULL;
+        }
+    }
+    return remembered ? recall(column, text, length) : make_decimal(column, text, length);
 }
