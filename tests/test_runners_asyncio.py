@@ -297,3 +297,33 @@ def test_one_operation_after_another_keeps_nobody_from_running(
 
     ticks: list[int] = []
     go(main())
+
+
+# -- clean-ups that nothing ends -------------------------------------------------------
+
+
+def test_a_cancellation_during_a_shielded_clean_up_comes_after_it(
+    go: Go, pair: Pair
+) -> None:
+    async def main() -> None:
+        runner = Runner()
+        task = asyncio.ensure_future(runner.run_shielded(clean_up()))
+        await asyncio.sleep(0)
+        task.cancel("given up")
+        task.cancel()
+        await asyncio.sleep(0)
+        assert log == ["begun"]
+        pair.far.send(b"!")
+        with pytest.raises(asyncio.CancelledError, match="given up"):
+            await task
+        assert log == ["begun", READ]
+        # The next one is as good as ever.
+        pair.far.send(b"!")
+        assert await runner.run(reading(pair)) == [READ]
+
+    def clean_up() -> Operation[None]:
+        log.append("begun")
+        log.append((yield Wait(pair.fd, READ)))
+
+    log: list[object] = []
+    go(main())

@@ -308,6 +308,8 @@ class Runner:
         if operation is None or loop is None or self._interruption is not None:
             return
         self._interruption = error
+        if self._shielded:
+            return  # it comes after the clean-up
         self._unwatch()
         self._stop_reading()
         self._wait = None
