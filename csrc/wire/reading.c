@@ -258,6 +258,12 @@ wire_plan_traverse(wire_plan *plan, visitproc visit, void *arg)
     return 0;
 }
 
+bool
+wire_plan_calls(const wire_plan *plan)
+{
+    return !plan->atomic || plan->cells != NULL;
+}
+
 PyObject *
 wire_plan_row(wire_plan *plan, char *const *values, const unsigned long *lengths)
 {

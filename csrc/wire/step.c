@@ -18,7 +18,7 @@
 #include <time.h>
 #endif
 
-/* Rows between two looks at the clock, and the time for one turn. */
+/* Rows between two looks at the clock, if none runs Python, and the time for one turn. */
 #define ROWS_AT_ONCE 16
 #define BUDGET_NS 1500000
 
@@ -287,10 +287,15 @@ begin_reply(wire_channel *self)
     if (result == NULL) {
         return end_reply(self);
     }
+    self->phase = ROWS;
     if (wire_reply_expect(self->reply, self->reading, self->stream) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            self->discarding = true; /* Ctrl-C and its like do not wait for the rows */
+            wire_start_row(self);
+            return NULL;
+        }
         remember_failure(self);
     }
-    self->phase = ROWS;
     if (self->stream && !self->discarding) {
         return take_outcome(self);
     }
@@ -324,6 +329,9 @@ take_row(wire_channel *self)
 static PyObject *
 take_rows(wire_channel *self, int64_t until)
 {
+    const wire_plan *plan = self->reply->plan;
+    const unsigned int at_once = plan != NULL && wire_plan_calls(plan) ? 1 : ROWS_AT_ONCE;
+
     for (unsigned int taken = 1;; taken++) {
         if (self->row == NULL) {
             return mysql_errno(self->mysql) != 0 ? fail(self) : end_reply(self);
@@ -346,7 +354,7 @@ take_rows(wire_channel *self, int64_t until)
         if (self->events != 0) {
             return NULL;
         }
-        if (taken % ROWS_AT_ONCE == 0 && now_ns() > until) {
+        if (taken % at_once == 0 && now_ns() > until) {
             return PyLong_FromLong(0);
         }
     }

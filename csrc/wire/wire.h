@@ -95,6 +95,9 @@ wire_plan *wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned 
 void wire_plan_free(wire_plan *plan);                                /* NULL is fine */
 int wire_plan_traverse(wire_plan *plan, visitproc visit, void *arg); /* NULL is fine */
 
+/* Whether each row runs code in Python, which may take its time. */
+bool wire_plan_calls(const wire_plan *plan);
+
 /* A row from what mysql_fetch_row() and mysql_fetch_lengths() deliver. */
 PyObject *wire_plan_row(wire_plan *plan, char *const *values, const unsigned long *lengths);
 
