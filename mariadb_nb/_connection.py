@@ -7,6 +7,7 @@ loop.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,15 +78,20 @@ class ConnectionBase:
     # How values and rows are read
 
     def _reading(self, factory: RowFactory) -> Reading:
-        reading = self._readings.get(factory)
-        if reading is None:
-            options = self._options
-            reading = make_reading(
-                factory,
-                converters=options.converters,
-                invalid_dates=options.invalid_dates,
-            )
-            if len(self._readings) < 64:  # a factory may be made for each cursor
+        try:
+            reading = self._readings.get(factory)
+        except TypeError:
+            reading = None  # it has no hash
+        if reading is not None:
+            return reading
+        options = self._options
+        reading = make_reading(
+            factory,
+            converters=options.converters,
+            invalid_dates=options.invalid_dates,
+        )
+        if len(self._readings) < 64:  # a factory may be made for each cursor
+            with suppress(TypeError):
                 self._readings[factory] = reading
         return reading
 

@@ -7,7 +7,7 @@ that are made here. Knows no loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
 from . import parameters
@@ -29,6 +29,8 @@ Parameters = parameters.Parameters | None
 PIECE: Final = 1000
 #: Bytes of a statement that executemany() makes of many rows, if the server takes it.
 BATCH: Final = 1 << 18
+#: Seconds that a timeout may have, as in the options.
+LONGEST: Final = 1e9
 #: Stands for "the connection's default".
 DEFAULT: Final[Any] = object()
 #: Comes after the last row: a row itself may be None.
@@ -47,9 +49,15 @@ def seconds(timeout: Any) -> float | None:
         raise ProgrammingError(
             f"timeout={timeout!r} is no number of seconds, and not None for no limit"
         )
-    if not timeout >= 0:
-        raise ProgrammingError(f"timeout={timeout!r} is not 0 or more seconds")
+    if not 0 <= timeout <= LONGEST:
+        raise ProgrammingError(
+            f"timeout={timeout!r} is not 0 to 1e9 seconds; None is for no limit"
+        )
     return timeout
+
+
+def _refuse_text(what: str, text: object) -> NoReturn:
+    raise TypeError(f"{what} is a str, not {type(text).__name__}")
 
 
 class CursorBase:
@@ -115,6 +123,8 @@ class CursorBase:
         """The operation that executes a statement; ``_take`` takes what comes of it."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
+        if not isinstance(sql, str):
+            _refuse_text("a statement", sql)
         session = self._session
         if params is None:
             text = parameters.plain(sql)
@@ -192,6 +202,8 @@ class CursorBase:
         """
         if self._closed:
             raise InterfaceError("the cursor is closed")
+        if not isinstance(sql, str):
+            _refuse_text("a statement", sql)
         if self._owes:
             yield from self._session.discard()
         self._forget()
@@ -222,6 +234,8 @@ class CursorBase:
         """Call a procedure; what comes of it are its parameters afterwards."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
+        if not isinstance(name, str):
+            _refuse_text("a procedure's name", name)
         connection, session = self._connection, self._session
         if self._owes:
             yield from session.discard()

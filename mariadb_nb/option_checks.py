@@ -162,9 +162,10 @@ def host(name: str, value: Any) -> str:
     except UnicodeError:
         ascii_name = ""
     if len(ascii_name) > 255 or _HOST.fullmatch(ascii_name) is None:
+        # A URL that was given for the host has a password in front of the @.
         raise wrong(
             name,
-            value[:80],
+            "..." if "@" in value else value[:80],
             "one name or address; no port, list or URL (port= and unix_socket= are "
             "options of their own)",
         )

@@ -152,7 +152,8 @@ def _drop_place(merged: dict[str, Any], layer: Mapping[str, Any]) -> None:
 def _drop_tls(merged: dict[str, Any], layer: Mapping[str, Any]) -> None:
     """Forget what the lower sources say of TLS if a higher one sees it differently."""
     if "tls" in layer:
-        for name in USELESS_WITH.get(layer["tls"], ()):
+        mode = layer["tls"]
+        for name in USELESS_WITH.get(mode, ()) if isinstance(mode, str) else ():
             merged.pop(name, None)
     elif layer.keys() & USELESS_WITH.get(merged.get("tls", ""), frozenset()):
         del merged["tls"]

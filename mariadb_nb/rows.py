@@ -128,12 +128,12 @@ def _record(names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
     return _record_class(names)(*values)
 
 
-_SHAPES: Final[dict[Any, tuple[int, Callable[..., Any] | None]]] = {
-    tuple_row: (_wire.SHAPE_TUPLE, None),
-    dict_row: (_wire.SHAPE_DICT, None),
-    namedtuple_row: (_wire.SHAPE_NAMEDTUPLE, _record_class),
-    scalar_row: (_wire.SHAPE_SCALAR, None),
-}
+_SHAPES: Final[tuple[tuple[RowFactory, int, Callable[..., Any] | None], ...]] = (
+    (tuple_row, _wire.SHAPE_TUPLE, None),
+    (dict_row, _wire.SHAPE_DICT, None),
+    (namedtuple_row, _wire.SHAPE_NAMEDTUPLE, _record_class),
+    (scalar_row, _wire.SHAPE_SCALAR, None),
+)
 
 
 def make_reading(
@@ -161,7 +161,11 @@ def make_reading(
         raise InterfaceError(
             f'invalid_dates has to be "null" or "error", not {invalid_dates!r}'
         )
-    shape, make = _SHAPES.get(factory, (_wire.SHAPE_CALL, factory))
+    shape: int = _wire.SHAPE_CALL
+    make: Callable[..., Any] | None = factory
     if isinstance(factory, ClassRow):
         shape, make = _wire.SHAPE_CLASS, factory.make
+    for known, its_shape, its_make in _SHAPES:  # a factory need not have a hash
+        if factory is known:
+            shape, make = its_shape, its_make
     return _wire.Reading(shape, make, compiled(converters), invalid_dates == "error")

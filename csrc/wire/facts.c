@@ -78,7 +78,7 @@ channel_database(wire_channel *self, void *Py_UNUSED(closure))
     return PyUnicode_DecodeUTF8(database, (Py_ssize_t)strlen(database), "replace");
 }
 
-/* How the server will read a statement; literals are only safe in UTF-8. */
+/* How the server will read a statement; literals are only safe in UTF-8, all of it. */
 static PyObject *
 channel_mode(wire_channel *self, void *Py_UNUSED(closure))
 {
@@ -87,7 +87,7 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
     int mode = (status & SERVER_STATUS_NO_BACKSLASH_ESCAPES ? WIRE_NO_BACKSLASH : 0) |
                (status & SERVER_STATUS_ANSI_QUOTES ? WIRE_ANSI_QUOTES : 0);
 
-    if (mysql != NULL && strncmp(mysql->charset->csname, "utf8", 4) != 0) {
+    if (mysql != NULL && strcmp(mysql->charset->csname, "utf8mb4") != 0) {
         return PyErr_Format(self->state->ProgrammingError,
                             "statements are sent in utf8mb4, but the connection's character set "
                             "was changed to %s; SET NAMES utf8mb4 first",

@@ -1,0 +1,88 @@
+"""What is used wrongly gets an error that says so, and says no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from worlds import World, in_every_world
+
+import mariadb_nb
+
+EMOJI = "\N{GRINNING FACE}"
+
+
+@dataclass
+class Unhashable:
+    """A row factory, or what makes a row, of a class without a hash."""
+
+    word: str
+
+    def __call__(self, *names: Any, **row: Any) -> Any:
+        return row or (lambda *values: (self.word, *values))
+
+
+@in_every_world
+async def test_row_factory_without_a_hash(world: World) -> None:
+    conn = await world.connect()
+    cur = conn.cursor(row_factory=Unhashable("row"))
+    await cur.execute("SELECT 1 AS x")
+    assert await cur.fetchall() == [("row", 1)]
+    cur = conn.cursor(row_factory=mariadb_nb.class_row(Unhashable("row")))
+    await cur.execute("SELECT 1 AS x")
+    assert await cur.fetchall() == [{"x": 1}]
+
+
+@in_every_world
+async def test_statement_that_is_no_str(world: World) -> None:
+    conn = await world.connect()
+    cur = conn.cursor()
+    calls: list[Callable[[], Any]] = [
+        lambda: cur.execute(b"SELECT 1"),  # type: ignore[arg-type]
+        lambda: cur.execute(b"SELECT ?", (1,)),  # type: ignore[arg-type]
+        lambda: cur.executemany(b"DO ?", [(1,)]),  # type: ignore[arg-type]
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"a statement is a str, not bytes"):
+            await call()
+    with pytest.raises(TypeError, match=r"a procedure's name is a str, not int"):
+        await cur.callproc(5)  # type: ignore[arg-type]
+    await cur.execute("SELECT 'as good as before'")
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e10, 10**400, -1, float("nan")])
+@in_every_world
+async def test_timeout_that_no_clock_has(world: World, seconds: float) -> None:
+    conn = await world.connect()
+    with pytest.raises(mariadb_nb.ProgrammingError, match="is not 0 to 1e9 seconds"):
+        await conn.execute("SELECT 1", timeout=seconds)
+
+
+@pytest.mark.parametrize("how", ["NAMES utf8mb3", "character_set_client = utf8mb3"])
+@in_every_world
+async def test_parameters_are_not_sent_in_half_of_utf8(world: World, how: str) -> None:
+    """The server would read four question marks, without a word."""
+    conn = await world.connect()
+    await conn.execute(f"SET {how}")
+    with pytest.raises(mariadb_nb.ProgrammingError, match="was changed to utf8mb3"):
+        await conn.execute("SELECT ?", (EMOJI,))
+    with pytest.raises(mariadb_nb.ProgrammingError, match="was changed to utf8mb3"):
+        await conn.execute(f"SELECT '{EMOJI}'")
+    await conn.execute("SET NAMES utf8mb4")
+    cur = await conn.execute("SELECT ?", (EMOJI,))
+    assert await cur.fetchone() == (EMOJI,)
+
+
+@pytest.mark.parametrize("mode", [["require"], {"ca": "ca.pem"}])
+def test_mode_of_tls_that_is_no_text(mode: Any) -> None:
+    with pytest.raises(mariadb_nb.InterfaceError, match=r"tls=.* is wrong: expected"):
+        mariadb_nb.Options.of(host="db", tls=mode)
+
+
+@pytest.mark.parametrize("host", ["mariadb://u:secret@db/test", "u:secret@db"])
+def test_url_in_place_of_a_host_is_not_shown(host: str) -> None:
+    with pytest.raises(mariadb_nb.InterfaceError, match=r"no port, list or URL") as one:
+        mariadb_nb.Options.of(host=host)
+    assert "secret" not in f"{one.value} {one.value!r}"
