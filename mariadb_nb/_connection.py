@@ -65,6 +65,8 @@ class ConnectionBase:
         self._depth = 0
         self._distributed = Distributed()
         self._readings: dict[Any, Reading] = {}
+        #: max_allowed_packet of the session; 0 while nobody has needed it.
+        self._max_packet = 0
         #: Seconds that an operation may take, or None: the default of ``timeout=``.
         self.timeout: float | None = options.timeout
 
@@ -140,6 +142,7 @@ class ConnectionBase:
 
     def _reset(self, timeout: float | None) -> Operation[None]:
         yield from self._session.reset(self._deadline(timeout))
+        self._max_packet = 0
         self._depth = 0
         self._distributed = Distributed()
 
@@ -159,12 +162,21 @@ class ConnectionBase:
         )
         yield from self._session.change_user(options, self._deadline(timeout))
         self._options = options
+        self._max_packet = 0
         self._depth = 0
         self._distributed = Distributed()
 
     def _kill(self, thread_id: int, timeout: float | None) -> Operation[None]:
         sql = f"KILL {int(thread_id)}"
         yield from self._session.command(sql, self._deadline(timeout))
+
+    def _longest_statement(self, deadline: float | None) -> Operation[int]:
+        """How many bytes of a statement the server takes; asked for once a session."""
+        if not self._max_packet:
+            sql = "SELECT @@max_allowed_packet"
+            (reply,) = yield from self._session.command(sql, deadline)
+            self._max_packet = reply.rows[0][0]
+        return self._max_packet - 2  # with the byte of the command it has to be less
 
     # Blocks
 

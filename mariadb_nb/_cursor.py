@@ -6,7 +6,8 @@ that are made here. Knows no loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, tee
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
@@ -27,8 +28,10 @@ Parameters = parameters.Parameters | None
 
 #: Rows of a stream that are read at once.
 PIECE: Final = 1000
-#: Bytes of a statement that executemany() makes of many rows, if the server takes it.
+#: Bytes of a statement that executemany() makes of many rows, if the server takes them,
+#: and how many every server takes: max_allowed_packet is 1024 or more.
 BATCH: Final = 1 << 18
+TAKEN_BY_ALL: Final = 1022
 #: Seconds that a timeout may have, as in the options.
 LONGEST: Final = 1e9
 #: Stands for "the connection's default".
@@ -210,10 +213,7 @@ class CursorBase:
         connection = self._connection
         deadline = connection._deadline(timeout)
         affected, results = 0, None
-        texts = parameters.render_many(
-            sql, rows, self._session.mode, connection._encoders, BATCH
-        )
-        for text in texts:
+        for text in (yield from self._batches(sql, rows, deadline)):
             replies = yield from self._session.query(
                 text, self._reading, deadline=deadline
             )
@@ -227,6 +227,23 @@ class CursorBase:
         if results is not None:
             self._replies, self._place = results, 0
             self._show(results[0])
+
+    def _batches(
+        self, sql: str, rows: Iterable[Any], deadline: float | None
+    ) -> Operation[Iterator[bytes]]:
+        """The statements for many rows, of as many as the server takes at once."""
+        connection, mode = self._connection, self._session.mode
+        encoders = connection._encoders
+        if not parameters.template(sql, mode).batch:
+            return parameters.render_many(sql, rows, mode, encoders, BATCH)
+        rows, again = tee(rows)
+        texts = parameters.render_many(sql, rows, mode, encoders, BATCH)
+        first = next(texts, b"")
+        if len(first) > TAKEN_BY_ALL:
+            longest = yield from connection._longest_statement(deadline)
+            if longest < BATCH:
+                return parameters.render_many(sql, again, mode, encoders, longest)
+        return chain((first,) if first else (), texts)
 
     def _call(
         self, name: str, params: Sequence[Any], timeout: float | None
