@@ -29,12 +29,11 @@ CALLS: dict[str, Callable[[Channel], Any]] = {
     "fetch": lambda channel: channel.fetch(1),
     "next": lambda channel: channel.next(),
     "discard": lambda channel: channel.discard(),
-    "abort": lambda channel: channel.abort(),
     "close": lambda channel: channel.close(),
 }
 #: What is refused when there is no connection.
 REFUSED = ("query", "resume", "fetch", "next")
-FACTS = ("streaming", "more", "broken", "midway", "busy", "server_status", "database")
+FACTS = ("streaming", "more", "standing", "midway", "busy", "server_status", "database")
 
 
 def call(channel: Channel, name: str) -> Any:
@@ -56,7 +55,6 @@ def closed_by_the_c_api(transport: str) -> None:
             error = call(wire.channel, name)
             assert isinstance(error, InterfaceError), error
         CALLS["discard"](wire.channel)
-        CALLS["abort"](wire.channel)
         wire.channel.shutdown()
         wire.channel.close()
         wire.channel.shutdown()
@@ -213,7 +211,6 @@ def fork_in_every_phase(transport: str) -> None:
             error = call(channel, "discard")
             assert error is None or isinstance(error, InterfaceError)
         assert "parent" in call(idle.channel, "query").message
-        waiting.channel.abort()
         for wire in wires:
             wire.channel.close()
             assert wire.channel.fd == -1

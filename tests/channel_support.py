@@ -18,6 +18,8 @@ from mariadb_nb.server import TemporaryServer
 
 READING = make_reading()
 MULTI_STATEMENTS = 1 << 16
+#: A channel's ``standing`` when only ``close`` is of use.
+BROKEN = 2
 #: Seconds after which a wait has failed.
 BOUND = 20
 
@@ -85,12 +87,12 @@ class Wire:
         (reply,) = self.query(f"SELECT '{secret}'")
         assert reply.rows == [(secret,)]
         assert not self.channel.busy
-        assert not self.channel.broken
+        assert self.channel.standing == 0
 
     def gone(self) -> None:
         """It is broken or closed, says so, and can only be closed."""
         channel = self.channel
-        assert channel.broken or channel.fd == -1
+        assert channel.standing == BROKEN or channel.fd == -1
         for call in (
             lambda: channel.query(b"SELECT 1", READING, False),
             lambda: channel.resume(1),

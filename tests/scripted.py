@@ -195,7 +195,6 @@ class ScriptedOptions:
     cancel_timeout: float = 1.0
     connect_timeout: float | None = 1.0
     setup: list[bytes] = field(default_factory=list)
-    needs_thread: bool = False
     requires_tls: bool = False
     autocommit: bool | None = False
     address: str = "nowhere"

@@ -1,6 +1,6 @@
 """``_wire.Channel`` in the hands of somebody who gets it wrong: nothing is disturbed.
 
-Every method in every phase, calls out of a row that is being made, aborts and lost
+Every method in every phase, calls out of a row that is being made, ends and lost
 connections at every wait. What might crash is in channel_cases.py, each case in a
 process of its own.
 """
@@ -76,7 +76,8 @@ def between(wire: Wire) -> None:
 
 def broken(wire: Wire) -> None:
     waiting(wire)
-    wire.channel.abort()
+    wire.channel.shutdown()
+    assert isinstance(outcome_of(lambda: wire.channel.resume(1)), Error)
 
 
 def closed(wire: Wire) -> None:
@@ -149,7 +150,16 @@ def test_method_that_is_not_in_place(wire: Wire, name: str, phase: Phase) -> Non
 
 
 def facts(wire: Wire) -> list[Any]:
-    names = ("streaming", "more", "broken", "midway", "busy", "fd", "database", "mode")
+    names = (
+        "streaming",
+        "more",
+        "standing",
+        "midway",
+        "busy",
+        "fd",
+        "database",
+        "mode",
+    )
     return [getattr(wire.channel, name) for name in names]
 
 
@@ -181,18 +191,16 @@ def test_wrong_arguments(wire: Wire, name: str, phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", [idle, *GONE], ids=lambda it: it.__name__)
-def test_nothing_to_discard_or_abort(wire: Wire, phase: Phase) -> None:
+def test_nothing_to_discard(wire: Wire, phase: Phase) -> None:
     phase(wire)
     assert wire.channel.discard() is None
-    wire.channel.abort()
     go_on(wire, phase, None)
 
 
 @under_way
-@pytest.mark.parametrize("end", ["abort", "close"])
-def test_end_in_every_phase(wire: Wire, phase: Phase, end: str) -> None:
+def test_close_in_every_phase(wire: Wire, phase: Phase) -> None:
     phase(wire)
-    getattr(wire.channel, end)()
+    wire.channel.close()
     wire.gone()
     assert lib.mysql_errno(wire.mysql) == INVALID
 
@@ -243,8 +251,7 @@ def test_second_channel_on_the_connection(wire: Wire, phase: Phase) -> None:
     ):
         assert isinstance(outcome_of(call), Busy)
     assert second.discard() is None
-    second.abort()
-    assert not second.broken
+    assert second.standing == 0
     assert isinstance(outcome_of(lambda: second.resume(1)), InterfaceError)
     go_on(wire, phase, outcome)
 
@@ -294,7 +301,6 @@ def test_address_of_something_else(wire: Wire) -> None:
 CALLS: dict[str, Callable[[Channel], Any]] = {
     **METHODS,
     "discard": lambda channel: channel.discard(),
-    "abort": lambda channel: channel.abort(),
     "close": lambda channel: channel.close(),
 }
 
@@ -361,13 +367,12 @@ def begin_long(wire: Wire, count: int) -> Any:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 10, 20, 40])
-@pytest.mark.parametrize("end", ["abort", "close"])
-def test_end_at_every_wait(
-    mariadb_server: TemporaryServer, transport: str, count: int, end: str
+def test_close_at_every_wait(
+    mariadb_server: TemporaryServer, transport: str, count: int
 ) -> None:
     with opened(mariadb_server, transport) as wire:
         begin_long(wire, count)
-        getattr(wire.channel, end)()
+        wire.channel.close()
         wire.gone()
 
 

@@ -309,21 +309,6 @@ abort_channel(wire_channel *self)
     wire_finish(self);
 }
 
-PyDoc_STRVAR(abort_doc,
-             "abort($self, /)\n--\n\n"
-             "End what is going on at once; the connection is broken then.");
-
-static PyObject *
-channel_abort(wire_channel *self, PyObject *Py_UNUSED(ignored))
-{
-    if (enter(self) < 0) {
-        return NULL;
-    }
-    abort_channel(self);
-    leave(self);
-    Py_RETURN_NONE;
-}
-
 /* Closes the connection.  Returns 0, or -1 with an exception: another has its turn. */
 static int
 close_channel(wire_channel *self)
@@ -443,7 +428,6 @@ static PyMethodDef channel_methods[] = {
     {"next", (PyCFunction)channel_next, METH_NOARGS, next_doc},
     {"discard", (PyCFunction)channel_discard, METH_NOARGS, discard_doc},
     {"shutdown", (PyCFunction)channel_shutdown, METH_NOARGS, shutdown_doc},
-    {"abort", (PyCFunction)channel_abort, METH_NOARGS, abort_doc},
     {"close", (PyCFunction)channel_close, METH_NOARGS, close_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -466,34 +450,12 @@ static PyType_Spec channel_spec = {
     .slots = channel_slots,
 };
 
-/* attach(address): takes the guard's functions over from mariadb_nb._ffi. */
-static PyObject *
-attach(PyObject *Py_UNUSED(module), PyObject *argument)
-{
-    const nb_claims *claims = PyLong_AsVoidPtr(argument);
-
-    if (claims == NULL || claims->size != sizeof(nb_claims)) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ImportError, "_ffi and _wire are not of the same build");
-        }
-        return NULL;
-    }
-    wire_guard = claims;
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef functions[] = {
-    {"attach", attach, METH_O,
-     PyDoc_STR("attach($module, address, /)\n--\n\nTake the guard over from mariadb_nb._ffi.")},
-    {NULL, NULL, 0, NULL},
-};
-
 int
 wire_add_channel(PyObject *module)
 {
     wire_state *state = PyModule_GetState(module);
 
-    if (wire_add_reply(module) < 0 || PyModule_AddFunctions(module, functions) < 0) {
+    if (wire_add_claim(module) < 0 || wire_add_reply(module) < 0) {
         return -1;
     }
     state->Channel = (PyTypeObject *)PyType_FromModuleAndSpec(module, &channel_spec, NULL);

@@ -1,5 +1,5 @@
 /*
- * channel.h - what channel.c, step.c and reply.c know of each other.
+ * channel.h - what channel.c, claim.c, step.c, facts.c and reply.c know of each other.
  */
 
 #ifndef WIRE_CHANNEL_H
@@ -32,7 +32,7 @@ void wire_raise(wire_state *state, MYSQL *mysql);
 
 int wire_add_reply(PyObject *module);
 
-/* ---- step.c ------------------------------------------------------------------ */
+/* ---- the type Channel -------------------------------------------------------- */
 
 enum wire_phase {
     IDLE,    /* nothing is under way */
@@ -66,12 +66,19 @@ typedef struct {
     MYSQL_ROW row;
 } wire_channel;
 
+/* ---- claim.c ------------------------------------------------------------------ */
+
 /* The guard's functions; set once, and the same for every interpreter. */
 extern const nb_claims *wire_guard;
 
 /* Takes the connection's turn for a statement and all its replies. */
 int wire_claim(wire_channel *self);
+/* Says why the turn is not to be had; returns -1. */
 int wire_refuse_claim(wire_channel *self, enum nb_claim_result why);
+int wire_add_claim(PyObject *module);
+
+/* ---- step.c ------------------------------------------------------------------- */
+
 /* Forgets the statement; the connection is ready for the next, or broken. */
 void wire_finish(wire_channel *self);
 PyObject *wire_raise_failure(wire_channel *self);
@@ -82,7 +89,8 @@ void wire_start_row(wire_channel *self);
 /* Goes on for as long as the library need not wait; see channel.c. */
 PyObject *wire_advance(wire_channel *self);
 
-/* facts.c */
+/* ---- facts.c ------------------------------------------------------------------ */
+
 extern PyGetSetDef wire_channel_facts[];
 
 #endif

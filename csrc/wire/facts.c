@@ -27,12 +27,6 @@ channel_more(wire_channel *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-channel_broken(wire_channel *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(self->broken);
-}
-
-static PyObject *
 channel_busy(wire_channel *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->claimed && !self->broken);
@@ -99,9 +93,10 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
 PyGetSetDef wire_channel_facts[] = {
     {"streaming", (getter)channel_streaming, NULL, PyDoc_STR("Rows are left to fetch()."), NULL},
     {"more", (getter)channel_more, NULL, PyDoc_STR("Another result is left for next()."), NULL},
-    {"broken", (getter)channel_broken, NULL, PyDoc_STR("Only close() is of use any more."), NULL},
     {"standing", (getter)channel_standing, NULL,
-     PyDoc_STR("0: ready for a statement, 1: one is not through, 2: broken."), NULL},
+     PyDoc_STR(
+         "0: ready for a statement, 1: one is not through, 2: broken, only close() is of use."),
+     NULL},
     {"midway", (getter)channel_midway, NULL, PyDoc_STR("The last call is to be resumed."), NULL},
     {"busy", (getter)channel_busy, NULL, PyDoc_STR("A statement is not through."), NULL},
     {"server_status", (getter)channel_server_status, NULL,

@@ -9,7 +9,7 @@
  *
  * Only handles that were given to prepare_login() are treated so; others, of
  * whoever else uses the library in this process, are not.  Knows nothing of
- * what the user wants: mariadb_nb.handshake does.
+ * what the user wants: mariadb_nb.login does.
  *
  * The functions that the library calls run on the stack of a suspended
  * operation, without the interpreter: they only look, copy and answer.

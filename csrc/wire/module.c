@@ -56,7 +56,7 @@ wire_exec(PyObject *module)
         }
     }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i] != NULL && parts[i](module) < 0) {
+        if (parts[i](module) < 0) {
             return -1;
         }
     }

@@ -22,49 +22,6 @@
 #define ROWS_AT_ONCE 16
 #define BUDGET_NS 1500000
 
-const nb_claims *wire_guard;
-
-/* ---- The turn of the connection --------------------------------------------- */
-
-int
-wire_refuse_claim(wire_channel *self, enum nb_claim_result why)
-{
-    static const char *const texts[] = {
-        [NB_CLAIM_BUSY] = "another operation is going on on this connection",
-        [NB_CLAIM_SUSPENDED] = "an operation of the C API waits on this connection",
-        [NB_CLAIM_UNREAD] = "a reply of the C API has not been read to its end",
-        [NB_CLAIM_FOREIGN] = "the connection belongs to the parent process; connect anew",
-        [NB_CLAIM_CLOSED] = "the connection is closed",
-    };
-    bool busy = why == NB_CLAIM_BUSY || why == NB_CLAIM_SUSPENDED || why == NB_CLAIM_UNREAD;
-
-    PyErr_SetString(busy ? self->state->Busy : self->state->InterfaceError, texts[why]);
-    return -1;
-}
-
-/* Takes the connection's turn for a statement and all its replies. */
-int
-wire_claim(wire_channel *self)
-{
-    enum nb_claim_result result;
-
-    if (self->mysql == NULL || self->broken) {
-        PyErr_SetString(self->state->InterfaceError,
-                        self->broken ? "the connection is broken; close it and connect anew"
-                                     : "the connection is closed");
-        return -1;
-    }
-    if (self->claimed) {
-        return wire_refuse_claim(self, NB_CLAIM_BUSY);
-    }
-    result = wire_guard->claim(self->handle);
-    if (result != NB_CLAIMED) {
-        return wire_refuse_claim(self, result);
-    }
-    self->claimed = true;
-    return 0;
-}
-
 /* ---- The end of a statement ---------------------------------------------------- */
 
 /* Forgets the statement; the connection is ready for the next, or broken. */

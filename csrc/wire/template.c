@@ -1,15 +1,13 @@
 /*
- * template.c - a statement with placeholders, and its rendering.
+ * template.c - the type Template: made of a text once, rendered with many parameters.
  *
- * Owns the type Template: made of a text once, rendered with many parameters.
- * It knows of the text what scan.c says, and nothing of a connection.
+ * Owns how parameters are matched with placeholders.  It knows of the text what
+ * placeholders.c has found in it, and nothing of a connection.
  */
 
 #include "template.h"
 
 /* ---- Parameters ---------------------------------------------------------------- */
-
-static const char *const style_names[] = {"none", "?", "%s", "%(name)s"};
 
 int
 wire_find(PyObject *mapping, PyObject *key, PyObject **value)
@@ -45,7 +43,7 @@ check_count(const wire_template *template, const wire_encoding *how, Py_ssize_t 
     }
     return wire_refuse(how, how->state->ProgrammingError,
                        "has the length %zd, but the statement takes %zd (placeholders %s)", given,
-                       template->count, style_names[template->style]);
+                       template->count, wire_style_name(template->style));
 }
 
 /*
@@ -167,152 +165,6 @@ wire_render(wire_writer *writer, const wire_template *template, size_t from, siz
     return status;
 }
 
-/* ---- Making one -------------------------------------------------------------------- */
-
-/* Counts the placeholders, finds their style, and whether there are several statements. */
-static int
-survey(wire_template *template, const char *sql, size_t length)
-{
-    wire_scan scan;
-    wire_token token;
-    bool ended = false;
-
-    wire_scan_start(&scan, sql, length, template->mode);
-    do {
-        wire_scan_next(&scan, &token);
-        if (ended && token.kind != WIRE_BLANK && token.kind != WIRE_END) {
-            template->mode |= WIRE_SEVERAL;
-        }
-        ended |= token.kind == WIRE_SIGN && sql[token.start] == ';';
-        if (token.kind != WIRE_PLACEHOLDER) {
-            continue;
-        }
-        if (template->count != 0 && token.style != template->style) {
-            PyErr_Format(template->state->ProgrammingError,
-                         "the statement has placeholders of two styles, %s and %s: use one; for "
-                         "the remainder of a division write %% with a space behind it",
-                         style_names[template->style], style_names[token.style]);
-            return -1;
-        }
-        template->style = token.style;
-        template->count++;
-    } while (token.kind != WIRE_END);
-    if (scan.ambiguous && template->count != 0) {
-        PyErr_SetString(template->state->ProgrammingError,
-                        "the statement has placeholders and a comment /*!12345 or /*M! with "
-                        "another comment, or with */ in a literal, in it: a server that skips "
-                        "it would find its end elsewhere");
-        return -1;
-    }
-    return 0;
-}
-
-/* Whether the character would become part of the literal behind it.  Not after '-': a
-   space there would make a comment of "--?". */
-static bool
-clings(char c)
-{
-    return wire_is_word(c) || (c != '\0' && strchr("'\"`.!?%", c) != NULL);
-}
-
-/* Adds a placeholder at the end of the text. */
-static int
-add_slot(wire_template *template, Py_ssize_t index, const char *sql, const wire_token *token)
-{
-    wire_slot *slot = &template->slots[index];
-    const size_t length = template->length;
-
-    if ((length != 0 && clings(template->text[length - 1])) ||
-        (index != 0 && slot[-1].at == length)) {
-        template->text[template->length++] = ' ';
-    }
-    slot->at = template->length;
-    slot->conditional = token->conditional;
-    if (token->style == WIRE_PYFORMAT) {
-        const size_t start = token->start + 2;
-        slot->name = PyUnicode_DecodeUTF8(sql + start, (Py_ssize_t)(token->end - 2 - start), NULL);
-        if (slot->name == NULL) {
-            return -1;
-        }
-        PyUnicode_InternInPlace(&slot->name);
-    }
-    return 0;
-}
-
-static void
-add_text(wire_template *template, const char *data, size_t length, bool after_slot)
-{
-    if (after_slot && data[0] != '\0' && strchr("'\"`.", data[0]) != NULL) {
-        template->text[template->length++] = ' ';
-    }
-    memcpy(template->text + template->length, data, length);
-    template->length += length;
-}
-
-/* Copies the text without its placeholders. */
-static int
-build(wire_template *template, const char *sql, size_t length)
-{
-    const bool percents = template->style != WIRE_QMARK; /* %% stands for % */
-    wire_scan scan;
-    wire_token token;
-    Py_ssize_t index = 0;
-    size_t start = 0, end = 0; /* of the group of values, in sql */
-    bool after_slot = false;
-
-    template->batch =
-        template->count != 0 && wire_find_group(sql, length, template->mode, &start, &end);
-    wire_scan_start(&scan, sql, length, template->mode);
-    for (wire_scan_next(&scan, &token); token.kind != WIRE_END; wire_scan_next(&scan, &token)) {
-        if (template->batch && token.start == start) {
-            template->group = template->length;
-        }
-        if (token.kind == WIRE_PLACEHOLDER) {
-            if (add_slot(template, index++, sql, &token) < 0) {
-                return -1;
-            }
-        }
-        else {
-            add_text(template, sql + token.start,
-                     token.kind == WIRE_PERCENT && percents ? 1 : token.end - token.start,
-                     after_slot);
-        }
-        after_slot = token.kind == WIRE_PLACEHOLDER;
-        if (template->batch && token.end == end) {
-            template->tail = template->length;
-        }
-    }
-    return 0;
-}
-
-static int
-fill(wire_template *template, PyObject *text)
-{
-    Py_ssize_t length = 0;
-    const char *sql = PyUnicode_AsUTF8AndSize(text, &length); /* borrowed from text */
-    size_t spaces;
-
-    if (sql == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-            PyErr_Clear(); /* it holds the statement */
-            PyErr_SetString(template->state->DataError,
-                            "the statement has a lone surrogate, which utf8mb4 cannot hold");
-        }
-        return -1;
-    }
-    if (survey(template, sql, (size_t)length) < 0) {
-        return -1;
-    }
-    spaces = 2 * (size_t) template->count; /* the text is shorter by the placeholders */
-    template->slots = PyMem_Calloc((size_t) template->count + 1, sizeof(wire_slot));
-    template->text = PyMem_Malloc((size_t)length + spaces + 1);
-    if (template->slots == NULL || template->text == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    return build(template, sql, (size_t)length);
-}
-
 /* ---- The type ------------------------------------------------------------------------- */
 
 static PyObject *
@@ -336,7 +188,7 @@ template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->state = wire_state_of(type);
     self->mode = mode;
-    if (self->state == NULL || fill(self, sql) < 0) {
+    if (self->state == NULL || wire_template_fill(self, sql) < 0) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;

@@ -1,6 +1,6 @@
 /*
- * template.h - what scan.c, writer.c, template.c, literal*.c and batch.c share: the tokens of a
- * statement, the bytes under construction and the statement with its placeholders.
+ * template.h - what scan.c, writer.c, placeholders.c, template.c, literal*.c and batch.c share: the
+ * tokens of a statement, the bytes under construction and the statement with its placeholders.
  */
 
 #ifndef WIRE_TEMPLATE_H
@@ -134,7 +134,7 @@ int wire_copied_literal(wire_writer *writer, const wire_encoding *how, PyObject 
 int wire_time_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
 int wire_import_datetime_for_literals(void); /* to be called before */
 
-/* ---- template.c -------------------------------------------------------------------- */
+/* ---- the type Template ---------------------------------------------------------------- */
 
 /* The place of a placeholder. */
 typedef struct wire_slot {
@@ -156,6 +156,16 @@ typedef struct wire_template {
     size_t group;     /* the text from here */
     size_t tail;      /* to here */
 } wire_template;
+
+/* ---- placeholders.c ------------------------------------------------------------------ */
+
+/* How a placeholder of the style is written. */
+const char *wire_style_name(wire_style style);
+
+/* Finds the placeholders of a text, a str, for a new template that knows its mode. */
+int wire_template_fill(wire_template *template, PyObject *text);
+
+/* ---- template.c ---------------------------------------------------------------------- */
 
 /* What a dict or another mapping has for a key: 1 and a new reference, or 0. */
 int wire_find(PyObject *mapping, PyObject *key, PyObject **value);

@@ -6,6 +6,7 @@
  *
  *     module.c     the module and its state
  *     channel.c    what may be asked of a connection; facts.c what is known of it
+ *     claim.c      the guard, and the turn of a connection
  *     step.c       steps the library through a statement and its replies
  *     reply.c      what a query was answered with
  *     reading.c    how values and rows are to be read; the plan for a result
@@ -14,7 +15,8 @@
  *     describe.c   what is known of the columns
  *     trial.c      decoding without a server, for the tests
  *     login.c      what the library is kept from while it logs in
- *     scan.c writer.c template.c literal*.c batch.c    statements with parameters
+ *     scan.c writer.c placeholders.c template.c literal*.c batch.c
+ *                  statements with parameters
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
  *     poll.c       runs an operation by blocking the thread
  *
