@@ -335,13 +335,22 @@ class ConnectionBase:
     def literal(self, value: Any) -> str:
         """A value as an SQL literal, as it is sent for a placeholder.
 
+        But for bytes: they are written in hexadecimal, so that a str can hold them.
+
         Raises:
             ProgrammingError: there is no literal for values of its type.
+            DataError: the server could not hold the value as it is.
         """
         if isinstance(value, bytes | bytearray | memoryview):
             return f"X'{bytes(value).hex()}'"
         text = parameters.render("?", (value,), self._session.mode, self._encoders)
-        return text.decode()
+        try:
+            return text.decode()
+        except UnicodeDecodeError:  # of a list, or from an encoder
+            raise ProgrammingError(
+                "there are bytes in the value that are no text: a str cannot hold its "
+                "literal"
+            ) from None
 
     def _check_open(self) -> None:
         if self._session.state == CLOSED:

@@ -7,9 +7,10 @@ Owns what ``converters=`` may look like. The values themselves are made in C
 - of everything else the value that the driver would have given.
 
 NULL is never converted: it stays None. What a converter raises reaches the caller as it
-is. Of several that fit, the one for the column's name is taken, then the one for the
-name of the type, then the one for its number. The last does not fit JSON, UUID, INET4
-and INET6, whose number says no more than that they are strings.
+is, but for StopIteration, of which Python makes a RuntimeError. Of several that fit,
+the one for the column's name is taken, then the one for the name of the type, then the
+one for its number. The last does not fit JSON, UUID, INET4 and INET6, whose number says
+no more than that they are strings.
 """
 
 from __future__ import annotations

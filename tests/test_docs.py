@@ -151,3 +151,19 @@ def test_names_that_the_pages_give_the_package_are_there() -> None:
 
 if __name__ == "__main__":
     sys.exit(perform(Path(sys.argv[1])))
+
+
+def test_every_public_name_is_in_the_guide() -> None:
+    import mariadb_nb
+
+    guide = (DOCS / "driver.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", guide))))
+    public = set(mariadb_nb.__all__)
+    for facade in (
+        mariadb_nb.Connection,
+        mariadb_nb.Cursor,
+        mariadb_nb.aio.Connection,
+        mariadb_nb.aio.Cursor,
+    ):
+        public |= {name for name in dir(facade) if not name.startswith("_")}
+    assert sorted(public - words) == []

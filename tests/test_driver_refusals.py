@@ -86,3 +86,31 @@ def test_url_in_place_of_a_host_is_not_shown(host: str) -> None:
     with pytest.raises(mariadb_nb.InterfaceError, match=r"no port, list or URL") as one:
         mariadb_nb.Options.of(host=host)
     assert "secret" not in f"{one.value} {one.value!r}"
+
+
+@in_every_world
+async def test_literal_that_no_str_can_hold(world: World) -> None:
+    conn = await world.connect()
+    assert conn.literal(b"\xff") == "X'ff'"
+    with pytest.raises(mariadb_nb.ProgrammingError, match="bytes in the value"):
+        conn.literal([b"\xff"])
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"), [(LookupError, LookupError), (StopIteration, RuntimeError)]
+)
+@in_every_world
+async def test_what_a_converter_raises(
+    world: World, raised: type[Exception], seen: type[Exception]
+) -> None:
+    def convert(value: object) -> object:
+        raise raised("from the converter")
+
+    converters = {mariadb_nb.FieldType.LONG: convert}
+    conn = await world.connect(converters=converters)
+    with pytest.raises(seen) as caught:
+        await conn.execute("SELECT 1")
+    assert isinstance(
+        caught.value if seen is raised else caught.value.__cause__, raised
+    )
+    await conn.execute("SELECT 'as good as before'")

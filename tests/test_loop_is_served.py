@@ -209,3 +209,22 @@ def test_large_statement(
         assert await best_lateness(world, send) <= LATE
 
     world.run(body())
+
+
+@on_each_loop
+def test_many_results(loop: type[World], mariadb_server: TemporaryServer) -> None:
+    world = loop(mariadb_server)
+    count = 20_000
+    sql = ";".join(["SELECT 1"] * count)
+
+    async def body() -> None:
+        conn = await world.connect(multi_statements=True)
+
+        async def collect() -> object:
+            cur = await conn.execute(sql)
+            assert cur.rownumber == 0
+            return cur
+
+        assert await best_lateness(world, collect) <= LATE
+
+    world.run(body())
