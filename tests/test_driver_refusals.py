@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -114,3 +116,62 @@ async def test_what_a_converter_raises(
         caught.value if seen is raised else caught.value.__cause__, raised
     )
     await conn.execute("SELECT 'as good as before'")
+
+
+class Money(Decimal):
+    """A Decimal that shows itself to people in its own way."""
+
+    def __str__(self) -> str:
+        return f"{float(self) * 100:.0f} cents"
+
+
+class Rounded(Decimal):
+    """One that shows less than it is."""
+
+    def __str__(self) -> str:
+        return f"{float(self):.0f}"
+
+
+@pytest.mark.parametrize("value", [Money("2.50"), Rounded("2.7")])
+@in_every_world
+async def test_decimal_is_sent_as_it_is_not_as_it_is_shown(
+    world: World, value: Decimal
+) -> None:
+    conn = await world.connect()
+    cur = await conn.execute("SELECT ?", (value,))
+    assert await cur.fetchone() == (Decimal(value),)
+
+
+@pytest.mark.parametrize("name", ["`with.point`", "test.`with.point`"])
+@in_every_world
+async def test_procedure_with_a_point_in_its_name(world: World, name: str) -> None:
+    conn = await world.connect()
+    await conn.execute("CREATE OR REPLACE PROCEDURE `with.point`(OUT n INT) SET n = 5")
+    assert await conn.cursor().callproc(name, (None,)) == (5,)
+
+
+@in_every_world
+async def test_procedure_with_a_quote_in_its_name(world: World) -> None:
+    conn = await world.connect()
+    await conn.execute("CREATE OR REPLACE PROCEDURE `with``quote`() SELECT 'called'")
+    cur = conn.cursor()
+    await cur.callproc("`with``quote`")
+    assert await cur.fetchall() == [("called",)]
+
+
+@pytest.mark.parametrize("name", ["", "a.b.c", "a`b", "`a`b`", "p`(); DO 1; -- ", "a."])
+@in_every_world
+async def test_what_names_no_procedure(world: World, name: str) -> None:
+    conn = await world.connect(multi_statements=True)
+    with pytest.raises(mariadb_nb.ProgrammingError, match="does not name a procedure"):
+        await conn.cursor().callproc(name)
+
+
+def test_no_hint_leads_to_what_is_not_there() -> None:
+    from mariadb_nb.option_sources import _HINTS
+    from mariadb_nb.options import Keywords
+
+    options = set(Keywords.__annotations__)
+    for name, hint in _HINTS.items():
+        assert set(re.findall(r"\b([a-z_]+)=", hint)) <= {*options, "stream"}, name
+        assert "Pool" not in hint

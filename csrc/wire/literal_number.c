@@ -202,7 +202,8 @@ fits_decimal(const decimal_parts *parts)
 int
 wire_decimal_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
-    PyObject *string = PyObject_Str(value); /* new */
+    /* Not PyObject_Str(): a class of the user's may have a __str__() for people. */
+    PyObject *string = ((PyTypeObject *)how->state->Decimal)->tp_str(value); /* new */
     decimal_parts parts;
     const char *text = NULL; /* borrowed from string */
     int status = -1;
