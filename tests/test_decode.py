@@ -158,7 +158,7 @@ def test_decimals_that_repeat_are_the_same(numbers: list[int]) -> None:
     ]
 
 
-@pytest.mark.parametrize("different", [10, 1000, 5000])
+@pytest.mark.parametrize("different", [10, 5000])
 def test_decimals_of_a_long_column(different: int) -> None:
     """Remembered as long as that pays: equal ones are one object then."""
     texts = [f"{number * 7919 % different}.25".encode() for number in range(5000)]
@@ -167,12 +167,7 @@ def test_decimals_of_a_long_column(different: int) -> None:
     ]
     assert [str(value).encode() for value in found] == texts
     objects = len({id(value) for value in found})
-    if different == 10:
-        assert objects < 100
-    else:
-        assert objects > different * 3 // 4
-    if different == 1000:  # not all of them have a place, but many
-        assert objects < 4000
+    assert objects < 100 if different == 10 else objects > 4500
 
 
 def test_malformed_decimals_are_refused_after_many_good_ones() -> None:
