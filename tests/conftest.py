@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from capi_support import Connect, connect
+from hypothesis import HealthCheck, settings
 
 from mariadb_nb.capi import lib
 from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(params=["unix", "tcp", "tls"])

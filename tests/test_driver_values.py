@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import World, in_every_world
 
@@ -158,11 +158,7 @@ def exactly(values: list[Any]) -> list[tuple[str, str]]:
 def test_round_trip(conn: mariadb_nb.Connection, kind: str) -> None:
     table = Table(conn, kind)
 
-    @settings(
-        max_examples=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(max_examples=25)
     @given(st.lists(st.none() | COLUMNS[kind], max_size=20))
     def check(values: list[Any]) -> None:
         assert exactly(table.round_trip(values)) == exactly(values)
@@ -173,7 +169,7 @@ def test_round_trip(conn: mariadb_nb.Connection, kind: str) -> None:
 def test_round_trip_of_json(conn: mariadb_nb.Connection) -> None:
     table = Table(conn, "JSON")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40)
     @given(st.lists(JSON, max_size=10))
     def check(values: list[Any]) -> None:
         sent = [json.dumps(value) for value in values]
@@ -185,7 +181,7 @@ def test_round_trip_of_json(conn: mariadb_nb.Connection) -> None:
 def test_round_trip_through_an_expression(conn: mariadb_nb.Connection) -> None:
     """What needs no column's type to be the same again."""
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100)
     @given(
         st.none()
         | whole(64)

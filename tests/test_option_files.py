@@ -138,7 +138,6 @@ LINE = st.tuples(
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(lines=st.lists(LINE, max_size=12))
