@@ -103,11 +103,20 @@ class Connection(ConnectionBase):
         return self.cursor().executemany(sql, rows, timeout=timeout)
 
     def commit(self, *, timeout: float | None = DEFAULT) -> None:
-        """End the transaction and keep what it did."""
+        """End the transaction and keep what it did (COMMIT).
+
+        Raises:
+            ProgrammingError: a two-phase commit is under way: ``tpc_commit`` ends it.
+            ConnectionLost: it is not known whether it was done.
+        """
         self._run(self._commit(timeout))
 
     def rollback(self, *, timeout: float | None = DEFAULT) -> None:
-        """End the transaction and undo what it did."""
+        """End the transaction and undo what it did (ROLLBACK).
+
+        Raises:
+            ProgrammingError: a two-phase commit is under way: ``tpc_rollback`` ends it.
+        """
         self._run(self._rollback(timeout))
 
     @contextmanager
@@ -146,13 +155,21 @@ class Connection(ConnectionBase):
         self._run(self._set_autocommit(on, DEFAULT))
 
     def set_autocommit(self, on: bool, *, timeout: float | None = DEFAULT) -> None:
-        """Set ``autocommit``; turning it on commits an open transaction."""
+        """Set ``autocommit`` (SET autocommit); turning it on commits what is open."""
         self._run(self._set_autocommit(on, timeout))
 
     def set_isolation_level(
         self, level: str, *, timeout: float | None = DEFAULT
     ) -> None:
-        """Set the isolation level of the transactions to come."""
+        """Set the isolation level of the transactions to come, in this session.
+
+        Args:
+            level: "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ" or
+                "SERIALIZABLE" (SET SESSION TRANSACTION).
+
+        Raises:
+            ProgrammingError: it is none of them.
+        """
         self._run(self._set_isolation(level, timeout))
 
     def show_warnings(self, *, timeout: float | None = DEFAULT) -> list[ServerWarning]:
@@ -160,15 +177,20 @@ class Connection(ConnectionBase):
         return self._run(self._show_warnings(timeout))
 
     def ping(self, *, timeout: float | None = DEFAULT) -> None:
-        """Ask the server for a sign of life.
+        """Ask the server for a sign of life (``mysql_ping``).
 
         Raises:
-            ConnectionLost: there is none.
+            ConnectionLost: there is none; the connection is broken.
         """
         self._run(self._ping(timeout))
 
     def reset(self, *, timeout: float | None = DEFAULT) -> None:
-        """Make the session as if it had just been connected."""
+        """Make the session as if it had just been connected.
+
+        An open transaction is rolled back; temporary tables, locks, user variables and
+        settings are gone (``mysql_reset_connection``); what the options ask for is set
+        up anew.
+        """
         self._run(self._reset(timeout))
 
     def change_user(
@@ -179,15 +201,36 @@ class Connection(ConnectionBase):
         *,
         timeout: float | None = DEFAULT,
     ) -> None:
-        """Log in as another user; None keeps what it was."""
+        """Log in as another user on the same connection (``mysql_change_user``).
+
+        Args:
+            user: as in the options; None keeps what it was, here and below.
+            password: or a function that is asked for it.
+            database: the default database.
+
+        Raises:
+            OperationalError: the server refused it. The user stays; of the session
+                that is new, the options are set up.
+        """
         self._run(self._change_user(user, password, database, timeout))
 
     def kill(self, thread_id: int, *, timeout: float | None = DEFAULT) -> None:
-        """End another connection (KILL)."""
+        """End another connection (KILL).
+
+        Args:
+            thread_id: its number on the server, see ``thread_id``.
+
+        Raises:
+            OperationalError: there is no such connection, or it is another user's.
+        """
         self._run(self._kill(thread_id, timeout))
 
     def tpc_begin(self, xid: Xid, *, timeout: float | None = DEFAULT) -> None:
-        """Begin a branch of a distributed transaction (XA START)."""
+        """Begin a branch of a distributed transaction (XA START).
+
+        Raises:
+            ProgrammingError: a transaction is open, or another branch.
+        """
         self._run(self._tpc_begin(xid, timeout))
 
     def tpc_prepare(self, *, timeout: float | None = DEFAULT) -> None:
@@ -207,11 +250,15 @@ class Connection(ConnectionBase):
         self._run(self._tpc_end("ROLLBACK", xid, timeout))
 
     def tpc_recover(self, *, timeout: float | None = DEFAULT) -> list[Xid]:
-        """The branches that are prepared and wait for their second phase."""
+        """The branches that are prepared and wait for their second phase (XA RECOVER)."""
         return self._run(self._tpc_recover(timeout))
 
     def close(self) -> None:
-        """Close the connection; what is not committed is rolled back."""
+        """Close the connection (``mysql_close``); never waits.
+
+        What is not committed is rolled back by the server. An operation that is under
+        way, in another thread, ends with ``ConnectionLost``.
+        """
         self._session.close()
 
     def __enter__(self) -> Self:

@@ -70,8 +70,15 @@ class Cursor(CursorBase):
     ) -> tuple[Any, ...]:
         """Call a stored procedure.
 
+        Args:
+            name: ``procedure`` or ``database.procedure``.
+            params: its parameters; what stands for OUT is of no account.
+
         Returns:
             The parameters, those that are OUT or INOUT as the procedure left them.
+
+        Raises:
+            DatabaseError: as ``execute``; there is no such procedure, for example.
         """
         return self._run(self._call(name, params, timeout))
 
@@ -92,7 +99,11 @@ class Cursor(CursorBase):
     def fetchmany(
         self, size: int | None = None, *, timeout: float | None = DEFAULT
     ) -> list[Any]:
-        """The next ``size`` rows (default: ``arraysize``), fewer at the end."""
+        """The next ``size`` rows (default: ``arraysize``), fewer at the end.
+
+        Raises:
+            ProgrammingError: the size is below 0, or the last statement has no rows.
+        """
         count = self.arraysize if size is None else size
         if self._live:
             return self._run(self._fetch_many(count, timeout))
@@ -105,16 +116,25 @@ class Cursor(CursorBase):
         return self._take_all()
 
     def nextset(self, *, timeout: float | None = DEFAULT) -> bool | None:
-        """Go on to the next result; None if there is none."""
+        """Go on to the next result; True, or None if there is none.
+
+        Raises:
+            ProgrammingError: nothing was executed.
+        """
         if self._live:
             return self._run(self._next_set(timeout))
         return self._take_next_set()
 
     def scroll(self, value: int, mode: str = "relative") -> None:
-        """Move in the rows.
+        """Move in the rows that are there (PEP 249).
+
+        Args:
+            value: so many rows on or back, or with "absolute" the index of a row.
+            mode: "relative" or "absolute".
 
         Raises:
             IndexError: there is no such row.
+            InterfaceError: rows of a stream only come once.
         """
         self._move(value, mode)
 
