@@ -250,7 +250,7 @@ class Connection(ConnectionBase):
         self._run(self._tpc_end("ROLLBACK", xid, timeout))
 
     def tpc_recover(self, *, timeout: float | None = DEFAULT) -> list[Xid]:
-        """The branches that are prepared and wait for their second phase (XA RECOVER)."""
+        """The branches that wait for their second phase (XA RECOVER)."""
         return self._run(self._tpc_recover(timeout))
 
     def close(self) -> None:
