@@ -353,6 +353,16 @@ _OWN_MESSAGES: Final = {
     "auth_plugins=; those that send the password itself need tls='require' or stronger",
 }
 
+#: What the library says when it has no such plug-in. It goes on with the login all the
+#: same, and what comes of that takes the place of the number: 2059 is the right one.
+_NO_PLUGIN: Final = re.compile(r"Plugin (\S{0,64}) could not be loaded: ")
+_AFTER_NO_PLUGIN: Final = frozenset({1045, 1698, 2012, 2013, 2059})
+
+
+def is_of_library(errno: int) -> bool:
+    """Return whether an error is the client library's own, not the server's answer."""
+    return 2000 <= errno < 3000 or 5000 <= errno < 6000
+
 
 def from_server(errno: int, sqlstate: str, message: str) -> Error:
     """Make the error for what the server or the client library reported.
@@ -366,12 +376,18 @@ def from_server(errno: int, sqlstate: str, message: str) -> Error:
         An error of the class that fits: by the number, else by the SQLSTATE's first
         two characters, else DatabaseError.
     """
+    if errno in _AFTER_NO_PLUGIN and (found := _NO_PLUGIN.match(message)):
+        errno, sqlstate = 2059, "HY000"
+        message = (
+            f"The server asks for the authentication plug-in {found[1]!r}, which is no "
+            "part of this libmariadb and not in its folder of plug-ins, or others than "
+            "root and this user can write there"
+        )
     kind = _BY_NUMBER.get(errno)
     if kind is None:
-        from_library = 2000 <= errno < 3000 or 5000 <= errno < 6000
         kind = (
             InterfaceError
-            if from_library
+            if is_of_library(errno)
             else _BY_STATE.get(sqlstate[:2], DatabaseError)
         )
     return kind(_OWN_MESSAGES.get(errno, message), errno, sqlstate)

@@ -19,10 +19,11 @@ What each mode of TLS needs (tests/test_tls_options.py tries all of it on the wi
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from . import _wire
+from . import _wire, plugins
 from .errors import InterfaceError, NotSupportedError
 
 if TYPE_CHECKING:
@@ -105,18 +106,22 @@ def apply(options: Options, lib: Lib, ffi: FFI, mysql: CData) -> None:
         attributes["program_name"] = options.program_name
     for key, value in attributes.items():
         put.pair("MYSQL_OPT_CONNECT_ATTR_ADD", key, value)
-    put.text("MARIADB_OPT_RESTRICTED_AUTH", ",".join(_plugins(options)))
+    allowed = options.allowed_plugins
+    plugins.load(allowed, lib, ffi)
+    put.text("MYSQL_PLUGIN_DIR", plugins.NOWHERE)
+    put.text("MARIADB_OPT_RESTRICTED_AUTH", ",".join(_restrict(allowed)))
+    # Or it begins with the one that the server names first, and that may be any.
+    put.text("MYSQL_DEFAULT_AUTH", next(iter(allowed), None))
     check = _apply_tls(options, put)
     _wire.prepare_login(int(ffi.cast("intptr_t", mysql)), check)
 
 
-def _plugins(options: Options) -> list[str]:
+def _restrict(allowed: Sequence[str]) -> list[str]:
     """Return the allowed plug-ins, but `dialog` only if it is kept from asking people.
 
     The library looks for a plug-in's name anywhere in the list: whole names, then.
     """
-    names = options.allowed_plugins
-    return [name for name in names if name != "dialog" or _wire.has_dialog]
+    return [name for name in allowed if name != "dialog" or plugins.is_known(name)]
 
 
 def _apply_tls(options: Options, put: _Setter) -> int:

@@ -285,6 +285,14 @@ class Options:
                 f"auth_plugins= has {bare[0]!r}, which sends the password as it is: "
                 "that needs tls='require' or stronger, or unix_socket="
             )
+        sha2 = [name for name in self.auth_plugins or () if name in _SHA2_PLUGINS]
+        if sha2 and self.tls == "prefer":
+            # Having been asked for TLS, the library takes it for there.
+            raise InterfaceError(
+                f"auth_plugins= has {sha2[0]!r}, which sends the password as it is "
+                "where it takes the connection for encrypted: say tls='require' or "
+                "stronger, or tls='disable' to have it encrypted with the server's key"
+            )
 
     @property
     def requires_tls(self) -> bool:

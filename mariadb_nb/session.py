@@ -23,6 +23,7 @@ from .errors import (
     OperationalError,
     OperationTimeout,
     from_server,
+    is_of_library,
 )
 from .operations import Pair, drive
 from .turns import Turns
@@ -319,7 +320,9 @@ class Session(Turns):
         arguments = (user, password, ffi.NULL if database is None else database)
         try:
             yield from self._command("mysql_change_user", arguments, deadline)
-        except Error:
+        except Error as error:
+            if self.state == state.READY and is_of_library(error.errno):
+                self.give_up()  # the server still waits for the rest of the login
             # The server keeps the user, but has made the session anew, and an error
             # does not say what it is like now.
             if self.state == state.READY:

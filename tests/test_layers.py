@@ -26,7 +26,8 @@ ALLOWED = {
     "option_checks": {"errors"},
     "option_files": {"errors"},
     "option_sources": {"errors", "option_files"},
-    "login": {"_wire", "errors"},
+    "plugins": {"_wire"},
+    "login": {"_wire", "errors", "plugins"},
     "options": {"errors", "login", "option_checks", "option_sources"},
     # Layer 2
     "wait": set[str](),

@@ -105,7 +105,7 @@ struct auth_plugin {
 enum { AUTH_PLUGIN = 2, AUTH_PLUGIN_MAJOR = 0x01, PASSWORD_QUESTION = 2 };
 
 static pthread_once_t dialog_once = PTHREAD_ONCE_INIT;
-/* The plug-in's own function, NULL if there is no such plug-in; written once. */
+/* The plug-in's own function, NULL if it is not silenced; written once. */
 static int (*own_dialog)(MYSQL_PLUGIN_VIO *vio, MYSQL *mysql);
 
 static int
@@ -163,8 +163,9 @@ dialog(MYSQL_PLUGIN_VIO *vio, MYSQL *mysql)
     return marked != NULL ? answer_password(vio, mysql) : own_dialog(vio, mysql);
 }
 
+/* Once it is loaded: nothing is looked for in any folder. */
 static void
-silence_dialog(void)
+replace_dialog(void)
 {
     MYSQL *mysql = mysql_init(NULL);
     struct auth_plugin *plugin; /* the library's */
@@ -172,6 +173,7 @@ silence_dialog(void)
     if (mysql == NULL) {
         return;
     }
+    mysql_options(mysql, MYSQL_PLUGIN_DIR, "/dev/null");
     plugin = (struct auth_plugin *)mysql_client_find_plugin(mysql, "dialog", AUTH_PLUGIN);
     if (plugin != NULL && plugin->type == AUTH_PLUGIN &&
         plugin->interface_version >> 8 == AUTH_PLUGIN_MAJOR &&
@@ -212,22 +214,30 @@ prepare_login(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+silence_dialog(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    pthread_once(&dialog_once, replace_dialog);
+    return PyBool_FromLong(own_dialog != NULL);
+}
+
 static PyMethodDef methods[] = {
     {"prepare_login", prepare_login, METH_VARARGS,
      PyDoc_STR("prepare_login(handle: int, certificate_check: int, /) -> None\n\n"
                "Set what a handle must not do while it logs in; before connecting.")},
+    {"silence_dialog", silence_dialog, METH_NOARGS,
+     PyDoc_STR("silence_dialog() -> bool\n--\n\n"
+               "Keep the plug-in `dialog`, which is loaded, from asking people; whether it is.")},
     {NULL, NULL, 0, NULL},
 };
 
 int
 wire_add_login(PyObject *module)
 {
-    pthread_once(&dialog_once, silence_dialog);
     if (PyModule_AddFunctions(module, methods) < 0 ||
         PyModule_AddIntConstant(module, "CHECK_BY_LIBRARY", BY_LIBRARY) < 0 ||
         PyModule_AddIntConstant(module, "CHECK_NOTHING", NO_CHECK) < 0 ||
-        PyModule_AddIntConstant(module, "CHECK_CHAIN_ONLY", CHAIN_ONLY) < 0 ||
-        PyModule_AddObjectRef(module, "has_dialog", own_dialog != NULL ? Py_True : Py_False) < 0) {
+        PyModule_AddIntConstant(module, "CHECK_CHAIN_ONLY", CHAIN_ONLY) < 0) {
         return -1;
     }
     return 0;
