@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar, Unpack
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, END, CursorBase, Parameters
-from .options import Keywords, Options
+from .options import Keywords, Options, Password
 from .rows import RowFactory
 from .transactions import Xid
 
@@ -242,7 +242,7 @@ class Connection(ConnectionBase):
     async def change_user(
         self,
         user: str | None = None,
-        password: str | None = None,
+        password: Password | None = None,
         database: str | None = None,
         *,
         timeout: float | None = DEFAULT,

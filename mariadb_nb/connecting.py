@@ -1,8 +1,9 @@
 """Connecting in a thread, as an operation that waits for a file descriptor.
 
 Name lookup, the TLS handshake and some authentication plug-ins wait inside the
-library, whatever is asked of it. Owns how such a connect is waited for and given up. It
-knows no loop, and nothing of options: the handle has them already.
+library, whatever is asked of it. Owns how such a connect is waited for and given up,
+and how the user's function for the password is. It knows no loop, and nothing of what
+options mean: the handle has them already.
 """
 
 from __future__ import annotations
@@ -10,13 +11,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._attached import Connector
+from .calling import call_in_thread
 from .capi import ffi, lib
 from .errors import OperationalError, OperationTimeout, from_server
 from .wait import READ, TIMEOUT, Operation, Wait
 
 if TYPE_CHECKING:
     from ._ffi import CData
-    from .options import Arguments
+    from .options import Arguments, Options
+
+
+def login_arguments(
+    options: Options, deadline: float | None = None
+) -> Operation[Arguments]:
+    """Return what ``connect_in_thread`` takes, with the password of this moment.
+
+    Args:
+        options: what to ask; if the password is a function, in a thread of its own.
+        deadline: when to give up, in seconds of ``time.monotonic()``, or None.
+
+    Raises:
+        OperationTimeout: the deadline passed.
+        InterfaceError: the function returned something else than a password; what it
+            raises itself comes through.
+    """
+    if options.has_password_function:
+        return (yield from call_in_thread(options.connect_arguments, deadline))
+    return options.connect_arguments()
 
 
 def connect_in_thread(

@@ -13,7 +13,7 @@ from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, Parameters
 from .cursor import Cursor
-from .options import Keywords, Options
+from .options import Keywords, Options, Password
 from .rows import RowFactory
 from .transactions import Xid
 
@@ -196,7 +196,7 @@ class Connection(ConnectionBase):
     def change_user(
         self,
         user: str | None = None,
-        password: str | None = None,
+        password: Password | None = None,
         database: str | None = None,
         *,
         timeout: float | None = DEFAULT,

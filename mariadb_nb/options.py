@@ -313,6 +313,11 @@ class Options:
             return _SAFE_PLUGINS
         return (*_SAFE_PLUGINS, *_SHA2_PLUGINS, *_BARE_PLUGINS)
 
+    @property
+    def has_password_function(self) -> bool:
+        """Whether the password has to be asked for, which may take time."""
+        return callable(self.password)
+
     def ask_password(self) -> bytes:
         """Return the password, which may mean to call the user's function for it.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import _wire, rescue, state
 from ._attached import Channel
 from .capi import ffi, lib
-from .connecting import connect_in_thread
+from .connecting import connect_in_thread, login_arguments
 from .errors import (
     Error,
     InterfaceError,
@@ -134,7 +134,7 @@ class Session(Turns):
         if self._mysql == ffi.NULL:
             raise MemoryError("mysql_init() found no memory")
         options.apply(lib, ffi, self._mysql)
-        arguments = options.connect_arguments()
+        arguments = yield from login_arguments(options, deadline)
         mysql, self._mysql = self._mysql, ffi.NULL  # the thread's for now
         yield from connect_in_thread(mysql, arguments, deadline)
         self._mysql = mysql
@@ -316,7 +316,7 @@ class Session(Turns):
             options: whose user, password, database and settings to take.
             deadline: when to give up, in seconds of ``time.monotonic()``.
         """
-        _, user, password, database, *_ = options.connect_arguments()
+        _, user, password, database, *_ = yield from login_arguments(options, deadline)
         arguments = (user, password, ffi.NULL if database is None else database)
         try:
             yield from self._command("mysql_change_user", arguments, deadline)

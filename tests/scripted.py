@@ -196,6 +196,7 @@ class ScriptedOptions:
     connect_timeout: float | None = 1.0
     setup: list[bytes] = field(default_factory=list)
     requires_tls: bool = False
+    has_password_function: bool = False
     autocommit: bool | None = False
     address: str = "nowhere"
 
