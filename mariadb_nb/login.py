@@ -19,6 +19,7 @@ What each mode of TLS needs (tests/test_tls_options.py tries all of it on the wi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
@@ -160,6 +161,9 @@ def _apply_mode_3_3(options: Options, put: _Setter) -> int:
 def _apply_mode_3_4(options: Options, put: _Setter) -> int:
     put.text("MARIADB_OPT_TLS_PEER_FP", options.tls_fingerprint)
     put.flag("MYSQL_OPT_SSL_VERIFY_SERVER_CERT", options.tls != "prefer")
+    if not options.tls.startswith("verify"):
+        # Or it would read all that the system trusts, to ask nobody.
+        put.text("MYSQL_OPT_SSL_CAPATH", os.devnull)
     if options.tls == "verify-ca":
         return _wire.CHECK_CHAIN_ONLY
     if options.tls == "verify-full" or options.tls_fingerprint is not None:
@@ -171,21 +175,44 @@ def _apply_authorities(options: Options, put: _Setter) -> None:
     """Say whose signature counts: what the user says, or whom the system trusts."""
     file, folder = options.tls_ca, options.tls_ca_path
     if file is None and folder is None:
-        # Imported late: most connections do without.
-        import ssl
-
-        system = ssl.get_default_verify_paths()
-        file, folder = system.cafile, system.capath
-        if file is None:
-            file = next(filter(os.path.isfile, _SYSTEM_AUTHORITIES), None)
+        file, folder = _system_authorities()
         if file is None and folder is None:
             raise InterfaceError(
-                f"tls={options.tls!r} found no certificates of authorities on this "
-                "system: give tls_ca=, the file of the one that signed the server's"
+                f"tls={options.tls!r} found no certificates of authorities, neither on "
+                "this system nor where SSL_CERT_FILE and SSL_CERT_DIR say: give "
+                "tls_ca=, the file of the one that signed the server's"
             )
     put.text("MYSQL_OPT_SSL_CA", file)
     put.text("MYSQL_OPT_SSL_CAPATH", folder)
     put.text("MYSQL_OPT_SSL_CRL", options.tls_crl)
+
+
+def _system_authorities() -> tuple[str | None, str | None]:
+    """Return the file and the folder of those whom the system trusts.
+
+    As OpenSSL has it, SSL_CERT_FILE takes the place of the file and SSL_CERT_DIR that
+    of the folder, or folders. Where one is set, nothing else is looked for.
+    """
+    # Imported late: most connections do without.
+    import ssl
+
+    system = ssl.get_default_verify_paths()
+    file: str | None = system.cafile
+    folder: str | None = system.capath
+    named = os.environ.get("SSL_CERT_DIR")
+    if named and any(map(os.path.isdir, named.split(os.pathsep))):
+        return file, named
+    is_found = file is not None or (folder is not None and _is_indexed(folder))
+    if not is_found and not named and not os.environ.get("SSL_CERT_FILE"):
+        # The linked OpenSSL, and Python's, may have been built for another system.
+        file = next(filter(os.path.isfile, _SYSTEM_AUTHORITIES), None)
+    return file, folder
+
+
+def _is_indexed(folder: str) -> bool:
+    """Return whether OpenSSL finds certificates in a folder: it asks for a hash."""
+    with os.scandir(folder) as entries:
+        return any(re.fullmatch(r"[0-9a-f]{8}\.\d+", entry.name) for entry in entries)
 
 
 def _versions(lowest: str) -> str:
