@@ -22,7 +22,9 @@ from worlds import World, in_every_world
 
 import mariadb_nb
 from mariadb_nb import plugins
-from mariadb_nb.capi import lib
+from mariadb_nb.capi import closing, ffi, lib
+from mariadb_nb.cli.handle import connect_arguments, new_handle
+from mariadb_nb.cli.target import Target
 
 HERE: Final = Path(__file__).parent
 
@@ -134,6 +136,21 @@ def test_first_of_the_allowed_plugins_begins() -> None:
         only = {"auth_plugins": ["sha256_password"], "tls": "disable"}
         mariadb_nb.connect(**to(server, **only)).close()
     assert b"\0sha256_password\0" in server.heard[0]
+
+
+@pytest.mark.parametrize("tls", ["disable", "require"])
+def test_command_line_tells_no_password_without_tls(tls: str) -> None:
+    account = Account("me", SECRET.encode(), "caching_sha2_password")
+    with LoginServer(account) as server:
+        target = Target(
+            host="127.0.0.1", port=server.port, user="me", password=SECRET, tls=tls
+        )
+        with closing(new_handle(target)) as mysql:
+            _, arguments = connect_arguments(target)
+            assert lib.mysql_real_connect(mysql, *arguments) == ffi.NULL
+            assert lib.mysql_errno(mysql) == lib.CR_PLUGIN_NOT_ALLOWED
+    assert len(server.heard) == 1
+    assert SECRET.encode() not in server.heard[0]
 
 
 # ---- which files are loaded ----------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from mariadb_nb import plugins
 from mariadb_nb.capi import ffi, lib
 from mariadb_nb.cli.target import Target
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
 _STACK_SIZE: Final = 256 * 1024
-# "dialog" would ask its questions on the terminal, and clear text is nothing to send
-# where TLS is not verified.
-_LOGINS: Final = (
-    b"mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,parsec"
-)
+# No password can be read from what these send. Of the others "dialog" would ask its
+# questions on the terminal.
+_LOGINS: Final = ("mysql_native_password", "client_ed25519", "parsec")
+# These send it as it is where TLS was asked for, whether it is there or not.
+_SHA2_LOGINS: Final = ("caching_sha2_password", "sha256_password")
 
 
 def new_handle(target: Target) -> CData:
@@ -28,6 +29,8 @@ def new_handle(target: Target) -> CData:
     if not mysql:
         raise MemoryError("mysql_init() returned NULL")
     verify = target.tls == "verify-full"
+    logins = _LOGINS + (_SHA2_LOGINS if verify or target.host is None else ())
+    plugins.load(logins, lib, ffi)
     protocol = (
         lib.MYSQL_PROTOCOL_SOCKET if target.host is None else lib.MYSQL_PROTOCOL_TCP
     )
@@ -37,7 +40,9 @@ def new_handle(target: Target) -> CData:
         (lib.MYSQL_OPT_CONNECT_TIMEOUT, ffi.new("int *", target.connect_timeout)),
         (lib.MYSQL_OPT_LOCAL_INFILE, ffi.new("unsigned int *", 0)),
         (lib.MYSQL_SET_CHARSET_NAME, b"utf8mb4"),
-        (lib.MARIADB_OPT_RESTRICTED_AUTH, _LOGINS),
+        (lib.MYSQL_PLUGIN_DIR, plugins.NOWHERE.encode()),
+        (lib.MARIADB_OPT_RESTRICTED_AUTH, ",".join(logins).encode()),
+        (lib.MYSQL_DEFAULT_AUTH, logins[0].encode()),
         # Always said, since 3.4 uses TLS when nobody says anything.
         (lib.MYSQL_OPT_SSL_ENFORCE, ffi.new("my_bool *", target.tls != "disable")),
         (lib.MYSQL_OPT_SSL_VERIFY_SERVER_CERT, ffi.new("my_bool *", verify)),
