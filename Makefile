@@ -19,7 +19,7 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
 .PHONY: help demo test test-3.4 test-all lint format generate sanitize fuzz bench bench-short \
-  bench-guard sdist clean
+  bench-guard logins sdist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -89,6 +89,11 @@ bench: $(VENV)/.built $(VENV)-bench/.peers
 bench-short: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
 	$(VENV)-bench/bin/python -m benchmarks --short --contestants mariadb_nb,C,asyncmy,PyMySQL
+
+#: make logins      which logins and versions of TLS work with each driver, as a table
+logins: $(VENV)/.built $(VENV)-bench/.peers
+	@.ci/deps $(PYTHON) server
+	$(VENV)-bench/bin/python -m benchmarks.logins
 
 #: make bench-guard what the guard costs; CALLS= and ROUNDS= for a short run
 bench-guard: $(VENV)/.tests

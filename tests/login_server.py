@@ -94,6 +94,7 @@ class LoginServer:
         account: which one, and by which plug-in.
         context: for TLS; None for a server that offers none.
         path: of a unix socket to listen on; None for TCP.
+        host: the address to listen on, if it is TCP.
         claims: the plug-in that the greeting names, before the switch to the account's.
         asks: the plug-in that is asked for instead of the account's: nobody gets in.
         asks_later: the same for a change of the user, after a login that was right.
@@ -112,6 +113,7 @@ class LoginServer:
         context: ssl.SSLContext | None = None,
         path: str | None = None,
         *,
+        host: str = "127.0.0.1",
         claims: str = "mysql_native_password",
         asks: str | None = None,
         asks_later: str | None = None,
@@ -124,7 +126,7 @@ class LoginServer:
         self._asks_later = asks_later
         self._gate = gate
         if path is None:
-            self._listener = socket.create_server(("127.0.0.1", 0))
+            self._listener = socket.create_server((host, 0))
             self.port: int = self._listener.getsockname()[1]
         else:
             self._listener = socket.socket(socket.AF_UNIX)

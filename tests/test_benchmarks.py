@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from benchmarks import report, rounds, scenarios, table
+from benchmarks import logins, report, rounds, scenarios, table
 from benchmarks.contestants import CONTESTANTS, pins
 
 
@@ -38,3 +38,14 @@ def test_every_peer_is_pinned() -> None:
     pinned = {name for name, _ in pins()}
     peers = {contestant.name for contestant in CONTESTANTS} - {"mariadb_nb", "C"}
     assert peers <= pinned
+
+
+def test_logins_are_really_tried() -> None:
+    ours = logins.DRIVERS[0]
+    assert ours.name == "mariadb-nb"
+    with logins._checking("sha256_password") as target:
+        assert logins._outcome(ours, target, False) == logins.NO
+        assert logins._outcome(ours, target, False, "sha256_password") == "on request"
+    with logins._checking("sha256_password", ("TLSv1_3",)) as target:
+        assert logins._outcome(ours, target, True) == logins.YES
+        assert target.version() == "TLSv1.3"

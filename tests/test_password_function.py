@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import threading
@@ -11,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 import pytest
+import uvloop
 from connector_support import BOUND, resources
 from worlds import World, in_every_world
 
@@ -161,6 +163,30 @@ async def test_it_is_asked_again_for_the_connection_that_kills(world: World) -> 
         await conn.execute("SELECT SLEEP(60)", timeout=0.05)
     assert len(asked) == 2
     assert "native" in await name(conn)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_coroutine_of_the_loop_that_waits(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], mariadb_server: Any
+) -> None:
+    user = mariadb_server.users["native"]
+
+    async def fetch() -> str:
+        await asyncio.sleep(0)
+        return str(user.password)
+
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+
+        def password() -> str:
+            return asyncio.run_coroutine_threadsafe(fetch(), loop).result(PATIENCE)
+
+        place = {"unix_socket": mariadb_server.socket, "user": user.name}
+        async with await aio.connect(**place, password=password) as conn:
+            assert "native" in await name(conn)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(connect())
 
 
 def test_no_thread_to_be_had(
