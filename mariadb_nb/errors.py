@@ -380,8 +380,9 @@ def from_server(errno: int, sqlstate: str, message: str) -> Error:
         errno, sqlstate = 2059, "HY000"
         message = (
             f"The server asks for the authentication plug-in {found[1]!r}, which is no "
-            "part of this libmariadb and not in its folder of plug-ins, or others than "
-            "root and this user can write there"
+            "part of this libmariadb and not in its folder of plug-ins, or that "
+            "belongs to another user than root and this one, or everybody can write "
+            "there"
         )
     kind = _BY_NUMBER.get(errno)
     if kind is None:

@@ -4,7 +4,7 @@ A server names the plug-in to log in with, and the library loads the file of tha
 from its plug-in folder before it looks whether the name is allowed. The folder's path
 is compiled into the library, or in the environment. So each handle of ours is told of a
 folder in which nothing can be, and what may be used is loaded here: from the library's
-own folder, if nobody but the administrator and this user can put something there.
+own folder, if no user but the administrator and this one can put something there.
 
 Owns the loading and the choice of the folder. It knows nothing of options, and does not
 connect. What is loaded stays so until the process ends, for all handles.
@@ -94,8 +94,8 @@ def _own_folder(lib: Lib, ffi: FFI) -> str | None:
 def _is_ours(folder: str) -> bool:
     """Return whether only the administrator and this user decide what is in a folder.
 
-    The administrator is whom the root folder belongs to; in a user namespace that is
-    not the user 0.
+    Or a group, to which the administrator has given it. The administrator is whom the
+    root folder belongs to; in a user namespace that is not the user 0.
     """
     trusted = {0, os.geteuid(), os.stat("/").st_uid}
     path = folder
