@@ -25,7 +25,7 @@ from stalling import SilentServer
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import aio, runners
+from mariadb_nb import aio
 
 STEPS: Final = (*PLAIN_STEPS, *TLS_STEPS)
 
@@ -42,15 +42,6 @@ LOGGED_IN: Final = packet(0, greeting(False)) + packet(2, OK)
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(autouse=True)
-def _default_runner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the default runner back after a test whose greenlets connect side by side.
-
-    Each patches it for itself, and they do not end in the order of their beginning.
-    """
-    monkeypatch.setattr(runners, "default", runners.default)
 
 
 def to(port: int) -> dict[str, Any]:

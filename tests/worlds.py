@@ -275,8 +275,9 @@ class GeventWorld(BlockingWorld):
     name = "gevent"
 
     def run(self, body: Coroutine[Any, Any, T]) -> T:
-        task = gevent.spawn(finish, self.leave_nothing(body))
-        return cast("T", task.get(timeout=BOUND))
+        with mock.patch.object(runners, "default", return_value=GeventRunner):
+            task = gevent.spawn(finish, self.leave_nothing(body))
+            return cast("T", task.get(timeout=BOUND))
 
     async def together(self, *bodies: Coroutine[Any, Any, T]) -> list[T | Exception]:
         tasks = [gevent.spawn(outcome, body) for body in bodies]
@@ -292,10 +293,6 @@ class GeventWorld(BlockingWorld):
 
     async def rest(self) -> None:
         gevent.sleep(BOUND)
-
-    async def _open(self, *url: str, **options: Any) -> aio.Connection:
-        with mock.patch.object(runners, "default", return_value=GeventRunner):
-            return await super()._open(*url, **options)
 
 
 @contextlib.contextmanager
