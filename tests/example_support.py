@@ -1,10 +1,12 @@
 """What the tests of the examples need: programs that run, and peers that misbehave.
 
-It knows how an example is started and given a server, and nothing of what one prints.
+It knows how an example is started and given a server, and of what one prints only what
+all of them do.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import selectors
 import socket
@@ -90,6 +92,31 @@ def login(server: TemporaryServer, transport: str = "tcp", port: int = 0) -> lis
         address += ["--ca", str(server.ca_file)]
     names = ["--user", user.name, "--password", user.password, "--database", "test"]
     return [*address, *names]
+
+
+def our_imports(path: Path) -> set[str]:
+    """The modules of ours that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name for name in names if name.startswith("mariadb_nb")}
+
+
+def assert_help(program: str) -> None:
+    """Its help says how to run it."""
+    assert f"    python examples/{program}" in "\n".join(lines(program, "--help"))
+
+
+def assert_tells_of_missing_mariadbd(program: str, missing: Path) -> None:
+    """Without a server of its own it says what is not there."""
+    done = run(program, MARIADB_NB_MARIADBD=str(missing))
+    assert done.returncode == 1
+    assert "cannot start a throwaway server: " in done.stderr
+    assert str(missing) in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @contextmanager

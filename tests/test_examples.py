@@ -1,12 +1,12 @@
-"""The examples do what their first lines promise.
+"""The examples of layer 1 do what their first lines promise.
 
 Each runs as a program of its own, as a reader would run it, and its output is read. It
-must not import them: what is tested is what somebody sees.
+must not import them: what is tested is what somebody sees. The driver's examples are
+test_examples_driver.py's.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 import socket
 import subprocess
@@ -22,10 +22,13 @@ from example_support import (
     NOBODY,
     TIMEOUT,
     Proxy,
+    assert_help,
+    assert_tells_of_missing_mariadbd,
     command,
     environment,
     lines,
     login,
+    our_imports,
     peer,
     reset,
     run,
@@ -34,12 +37,11 @@ from example_support import (
 
 from mariadb_nb.server import TemporaryServer
 
-NO_URL = ["mariadb://127.0.0.1:1"]
-DRIVER = sorted(path.name for path in EXAMPLES.glob("driver_*.py"))
-CAPI = sorted({path.name for path in EXAMPLES.glob("[a-z]*.py")} - {*DRIVER})
-PROGRAMS = [*CAPI, *DRIVER]
-# How an example is told to connect to where nobody listens.
-NOWHERE = {**dict.fromkeys(CAPI, NOBODY), **dict.fromkeys(DRIVER, NO_URL)}
+CAPI = sorted(
+    path.name
+    for path in EXAMPLES.glob("[a-z]*.py")
+    if not path.name.startswith("driver_")
+)
 # The programs with one state machine and two loops.
 QUERIES = ("async_queries.py", "libevent_queries.py")
 FINISHED = re.compile(r"(\d+) = (\d+) rows in ([\d.]+) s on connection (\d+)")
@@ -49,29 +51,16 @@ SUMMARY = re.compile(r"(\d+) of (\d+) queries in ([\d.]+) s")
 # ---- What holds for all of them ------------------------------------------------------
 
 
-def test_the_examples_import_layer_1_or_the_driver_and_nothing_private() -> None:
-    of_capi = {"mariadb_nb.capi", "mariadb_nb._ffi", "mariadb_nb.server"}
-    of_driver = {
-        *("mariadb_nb", "mariadb_nb.rows", "mariadb_nb.server", "mariadb_nb.wait"),
-        "mariadb_nb.runners.selector",
-    }
+def test_the_examples_import_layer_1_and_nothing_else_of_ours() -> None:
+    allowed = {"mariadb_nb.capi", "mariadb_nb._ffi", "mariadb_nb.server"}
     for path in EXAMPLES.glob("*.py"):
-        is_driver = path.name in ("_driver.py", *DRIVER)
-        allowed = of_driver if is_driver else of_capi
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            ours = {name for name in names if name.startswith("mariadb_nb")}
-            assert ours <= allowed, path.name
+        if not path.name.startswith(("driver_", "_driver")):
+            assert our_imports(path) <= allowed, path.name
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", CAPI)
 def test_help_says_what_an_example_shows_and_how_to_run_it(program: str) -> None:
-    text = "\n".join(lines(program, "--help"))
-    assert f"    python examples/{program}" in text
+    assert_help(program)
 
 
 @pytest.mark.parametrize("program", CAPI)
@@ -80,16 +69,13 @@ def test_help_says_which_program_in_c_an_example_follows(program: str) -> None:
     assert re.search(r"tests/\w+\.c|client/\w+\.c|no C original", text)
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", CAPI)
 def test_an_example_without_its_server_says_so_and_fails(program: str) -> None:
-    done = run(program, *NOWHERE[program], stdin="SELECT 1\n")
+    done = run(program, *NOBODY, stdin="SELECT 1\n")
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    if program in DRIVER:
-        assert re.match(r"OperationalError: 2002 \(HY000\): Can't connect to", said)
-    else:
-        assert "cannot connect" in said
-        assert "ERROR 2002: Can't connect to server on '127.0.0.1'" in said
+    assert "cannot connect" in said
+    assert "ERROR 2002: Can't connect to server on '127.0.0.1'" in said
     assert "Traceback" not in done.stderr
 
 
@@ -128,16 +114,8 @@ def test_the_password_may_be_in_the_environment(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("program", ["async_example.py", "driver_blocking.py"])
-def test_a_throwaway_server_that_cannot_start_is_reported(
-    program: str, tmp_path: Path
-) -> None:
-    missing = str(tmp_path / "mariadbd")
-    done = run(program, MARIADB_NB_MARIADBD=missing)
-    assert done.returncode == 1
-    assert "cannot start a throwaway server: " in done.stderr
-    assert missing in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_throwaway_server_that_cannot_start_is_reported(tmp_path: Path) -> None:
+    assert_tells_of_missing_mariadbd("async_example.py", tmp_path / "mariadbd")
 
 
 # ---- async_example.py ----------------------------------------------------------------
@@ -191,15 +169,18 @@ def test_queries_on_several_connections_run_at_once(
         program,
         *login(mariadb_server, transport),
         "--connections=8",
-        stdin="".join(f"SELECT 'row {n}', SLEEP(0.2)\n" for n in range(1, 9)),
+        stdin="".join(f"SELECT 'row {n}', SLEEP(0.5)\n" for n in range(1, 9)),
     )
     assert {f"{n} | row {n}\t0" for n in range(1, 9)} <= set(printed)
     finished = [match for line in printed if (match := FINISHED.fullmatch(line))]
     assert sorted(match[1] for match in finished) == list("12345678")
     assert sorted(match[4] for match in finished) == list("12345678")
-    summary = SUMMARY.fullmatch(printed[-1])
-    assert summary is not None
-    assert float(summary[3]) < sum(float(match[3]) for match in finished) / 2
+    assert SUMMARY.fullmatch(printed[-1])
+    # All had begun when the first one ended.
+    begun = [line for line in printed if re.match(r"\d > ", line)]
+    first_end = next(n for n, line in enumerate(printed) if FINISHED.fullmatch(line))
+    assert set(begun) <= set(printed[:first_end])
+    assert len(begun) == 8
 
 
 @pytest.mark.parametrize("program", QUERIES)
@@ -248,7 +229,7 @@ def test_a_slow_query_does_not_hold_up_the_others(
         program,
         *login(mariadb_server, transport),
         "--connections=2",
-        stdin="SELECT SLEEP(0.5)\nSELECT seq FROM seq_1_to_5000\nSELECT 3\n",
+        stdin="SELECT SLEEP(1)\nSELECT seq FROM seq_1_to_5000\nSELECT 3\n",
     )
     finished = [match for line in printed if (match := FINISHED.fullmatch(line))]
     assert [match[1] for match in finished] == ["2", "3", "1"]
@@ -290,7 +271,7 @@ def test_the_librarys_timeout_ends_one_query_and_no_other(
         *login(mariadb_server),
         "--connections=2",
         "--read-timeout=1",
-        stdin="SELECT SLEEP(25)\n" + 4 * "SELECT SLEEP(0.4)\n" + "SELECT 6\n",
+        stdin="SELECT SLEEP(25)\n" + 8 * "SELECT SLEEP(0.2)\n" + "SELECT 10\n",
     )
     assert (done.returncode, done.stderr) == (1, "failures: 1\n")
     printed = done.stdout.splitlines()
@@ -298,7 +279,7 @@ def test_the_librarys_timeout_ends_one_query_and_no_other(
     assert len(failures) == 1
     assert failures[0].startswith("1 = ERROR 2013: Lost connection to server")
     finished = [match[1] for line in printed if (match := FINISHED.fullmatch(line))]
-    assert sorted(finished) == list("23456")
+    assert sorted(finished, key=int) == [str(number) for number in range(2, 11)]
 
 
 @pytest.mark.parametrize("program", QUERIES)
@@ -333,20 +314,19 @@ def test_asyncio_raw_queries_at_once_while_the_loop_goes_on(
     *printed, summary = lines(
         "asyncio_raw.py",
         *login(mariadb_server, transport),
-        *("--connections=8", "--sleep=0.4"),
+        *("--connections=8", "--sleep=1"),
         *loop,
     )
     slept = [line for line in printed if line != "tick"]
-    assert len(slept) == 8
-    for line in slept:
-        took = re.fullmatch(r"connection \d+ slept for (\d\.\d+) s", line)
-        assert took is not None
-        assert float(took[1]) >= 0.4
     assert len(set(slept)) == 8
+    for line in slept:
+        took = re.fullmatch(r"connection \d+ slept for (\d+\.\d+) s", line)
+        assert took is not None
+        assert float(took[1]) >= 1
     assert printed[: printed.index(slept[0])].count("tick") >= 3
-    took = re.fullmatch(r"8 queries of 0\.4 s each took (\d\.\d+) s in all", summary)
+    took = re.fullmatch(r"8 queries of 1\.0 s each took (\d+\.\d+) s in all", summary)
     assert took is not None
-    assert float(took[1]) < 8 * 0.4 / 2
+    assert float(took[1]) < 8 / 2  # one after another they sleep for 8 s
 
 
 def test_asyncio_raw_reports_a_query_that_fails(
@@ -429,7 +409,7 @@ def between(printed: list[str], one: str, other: str) -> list[str]:
 def test_tls_connect_thread_connects_in_a_thread_and_queries_on_the_loop() -> None:
     printed = lines("tls_connect_thread.py")
     cipher = next(line for line in printed if line.startswith("connected: TLS_"))
-    assert between(printed, cipher, "queried").count("tick") >= 2
+    assert "tick" in between(printed, cipher, "queried")
     assert re.fullmatch(r"cancelled after \d\.\d+ s, the thread has ended", printed[-1])
     assert [line for line in printed[:-1] if line != "tick"] == [
         "connecting",
@@ -472,9 +452,9 @@ def test_tls_connect_thread_can_be_cancelled_in_the_middle_of_a_handshake(
     with peer(proxy) as port:
         # The library's own timeout would come too late.
         arguments = [*login(mariadb_server, "tls", port), "--connect-timeout=60"]
-        done = run("tls_connect_thread.py", *arguments, "--deadline=0.8")
+        done = run("tls_connect_thread.py", *arguments, "--deadline=2")
         proxy.go_on.set()
-    assert (done.returncode, done.stderr) == (1, "no connection within 0.8 s\n")
+    assert (done.returncode, done.stderr) == (1, "no connection within 2.0 s\n")
     assert done.stdout.splitlines()[0] == "connecting"
     assert done.stdout.splitlines().count("tick") >= 3
     # A client hello of TLS follows the request for it: so far had it come.
@@ -491,83 +471,3 @@ def test_tls_connect_thread_refuses_a_certificate_that_it_does_not_know(
     done = run("tls_connect_thread.py", *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("cannot connect: ERROR 2026: ")
-
-
-# ---- driver_*.py ---------------------------------------------------------------------
-
-
-def url(server: TemporaryServer, transport: str) -> str:
-    """Where an example of the driver connects to."""
-    user = server.users["native"]
-    place = f"{user.name}:{user.password}@{server.host}:{server.port}/test"
-    if transport == "unix":
-        place = f"{user.name}:{user.password}@/test?unix_socket={server.socket}"
-    if transport == "tls":
-        place += f"?tls_ca={server.ca_file}"
-    return f"mariadb://{place}"
-
-
-def test_driver_blocking_orders_and_reports(
-    mariadb_server: TemporaryServer, transport: str
-) -> None:
-    assert lines("driver_blocking.py", url(mariadb_server, transport)) == [
-        "paper: 1 at 3.20 are 3.20",
-        "pencil: 20 at 0.35 are 7.00",
-        "in all: Decimal('10.20')",
-    ]
-
-
-def test_driver_blocking_starts_its_own_server() -> None:
-    assert lines("driver_blocking.py")[-1] == "in all: Decimal('10.20')"
-
-
-def took(line: str) -> float:
-    """The time that three queries at once took."""
-    match = re.fullmatch(r"3 connections took (\d\.\d\d) s", line)
-    assert match is not None
-    return float(match[1])
-
-
-def test_driver_asyncio_queries_at_once_and_gives_up(
-    mariadb_server: TemporaryServer, transport: str
-) -> None:
-    first, *rest = lines("driver_asyncio.py", url(mariadb_server, transport))
-    assert 0.3 <= took(first) < 3 * 0.3
-    assert rest == ["gave up", "as good as before", "left on the server: 0"]
-
-
-def test_driver_trio_goes_on_while_it_waits_and_leaves_a_stream(
-    mariadb_server: TemporaryServer, transport: str
-) -> None:
-    printed = lines("driver_trio.py", url(mariadb_server, transport))
-    assert printed[: printed.index("slept 0")].count("tick") >= 2
-    assert [line for line in printed if line != "tick"] == [
-        "slept 0",
-        "came to 100000",
-        "the connection is free",
-    ]
-
-
-def test_driver_gevent_queries_at_once_and_gives_up(
-    mariadb_server: TemporaryServer, transport: str
-) -> None:
-    first, last = lines("driver_gevent.py", url(mariadb_server, transport))
-    assert first == "as good as before"
-    assert 0.3 <= took(last) < 3 * 0.3
-
-
-def test_driver_selector_runs_operations_beside_a_clock(
-    mariadb_server: TemporaryServer, transport: str
-) -> None:
-    printed = lines("driver_selector.py", url(mariadb_server, transport))
-    found = [re.fullmatch(r"row: (\d) 0 (\d+)", line) for line in printed]
-    done = [match for match in found if match is not None]
-    assert [match[1] for match in done] == ["1", "2", "3"]
-    assert len({match[2] for match in done}) == 3
-    assert printed.count("tick") >= 4
-    assert printed[0] == "tick"
-
-
-def test_an_error_in_a_group_is_reported_by_itself() -> None:
-    done = run("driver_asyncio.py", *NO_URL)
-    assert done.stderr.count("\n") == 1
