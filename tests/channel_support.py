@@ -122,14 +122,22 @@ def outcome_of(call: Callable[[], Any]) -> Any:
         return error
 
 
-def slow_reading(seconds: float) -> Any:
-    """Rows that take their time to be made: a pause comes after a few of them."""
+def slow_reading(seconds: float, made: list[Any] | None = None) -> Any:
+    """Rows that take their time to be made: a pause comes after a few of them.
+
+    Args:
+        seconds: how long each of them takes, however fast the machine is.
+        made: gets each row as well.
+    """
 
     def make(**columns: Any) -> Any:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             pass
-        return tuple(columns.values())
+        row = tuple(columns.values())
+        if made is not None:
+            made.append(row)
+        return row
 
     return make_reading(class_row(make))
 

@@ -37,8 +37,8 @@ def connect(transport: str, **options: Any) -> CData:
 
 
 #: Seconds. What waits here would wait for 10 s or for ever; a refusal takes
-#: microseconds, but the machine may be busy with something else meanwhile.
-AT_ONCE = 0.5
+#: microseconds, and however busy the machine is, no more than half of that.
+AT_ONCE = 5.0
 
 
 @contextmanager

@@ -20,17 +20,18 @@ CASES = Cases()
 
 @CASES
 def two_threads_on_one_handle(transport: str) -> None:
-    mysql = connect(transport)
+    mysql, other = connect(transport), connect(transport)
     thread_id = lib.mysql_thread_id(mysql)
     outcome: list[int] = []
-    sql = b"SELECT SLEEP(0.3), 'of the first'"
+    lock = f"thread_{os.getpid()}"
+    assert rows(other, f"SELECT GET_LOCK('{lock}', 0)") == [(b"1",)]
+    sql = f"SELECT GET_LOCK('{lock}', 60), 'of the first'".encode()
 
     def first() -> None:
         outcome.append(lib.mysql_real_query(mysql, sql, len(sql)))
 
     thread = threading.Thread(target=first)
     thread.start()
-    other = connect(transport)
     while not rows(
         other,
         f"SELECT 1 FROM information_schema.processlist "
@@ -45,10 +46,11 @@ def two_threads_on_one_handle(transport: str) -> None:
         assert lib.mysql_get_socket(mysql) >= 0
         lib.mysql_close(mysql)
         assert lib.mysql_errno(mysql) == OUT_OF_SYNC
+    assert rows(other, f"SELECT RELEASE_LOCK('{lock}')") == [(b"1",)]
     thread.join()
     assert outcome == [0]
     result = lib.mysql_store_result(mysql)
-    assert unpack(result, lib.mysql_fetch_row(result)) == (b"0", b"of the first")
+    assert unpack(result, lib.mysql_fetch_row(result)) == (b"1", b"of the first")
     lib.mysql_free_result(result)
     for handle in (mysql, other):
         lib.mysql_close(handle)

@@ -15,9 +15,10 @@ LONG_STREAM: Final = (
 #: Changes something, as far as ``executemany`` knows.
 LONG_BATCH: Final = f"DO ? + ({LONG})"
 
-#: Seconds: after which they are ended, and within which that has to be over.
+#: Seconds: after which they are ended, and within which that has to be over: far less
+#: than they would take, and far more than a busy machine needs.
 SHORT: Final = 0.05
-SOON: Final = 3.0
+SOON: Final = 10.0
 
 
 async def still_right(conn: aio.Connection) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from attempts import attempts
 from connector_support import BOUND, resources
 from option_support import OK, greeting, packet
 from silent_handshake import (
@@ -32,8 +33,9 @@ STEPS: Final = (*PLAIN_STEPS, *TLS_STEPS)
 #: Seconds within which a connect has to end that was given one.
 EARLIEST: Final = 0.999  # trio measures with another clock
 LATEST: Final = 1.2
-#: A machine may be too busy now and then; a connect that is late is so each time.
-RUNS: Final = 3
+#: The share of a processor that is as good as none: each of these processes has some
+#: housekeeping of its own.
+NEXT_TO_NOTHING: Final = 0.05
 
 #: A login that succeeds; what comes after it is never answered.
 LOGGED_IN: Final = packet(0, greeting(False)) + packet(2, OK)
@@ -86,7 +88,7 @@ def assert_no_more(before: tuple[int, int], accepted: int = 0) -> None:
         if files <= before[0] + accepted and threads <= before[1]:
             return
         assert time.monotonic() < end, f"{files} descriptors, {threads} threads"
-        time.sleep(0.005)
+        time.sleep(0.005)  # nobody tells when a thread has ended
 
 
 # ---- connect_timeout -----------------------------------------------------------------
@@ -99,7 +101,7 @@ async def test_connect_timeout_wherever_the_server_goes_silent(
     before = resources()
     taken: dict[str, float] = {}
 
-    async def attempt(place: str, options: dict[str, Any]) -> None:
+    async def connect(place: str, options: dict[str, Any]) -> None:
         begun = time.monotonic()
         with pytest.raises(mariadb_nb.OperationTimeout) as raised:
             await world.connect(**options, connect_timeout=1)
@@ -111,12 +113,10 @@ async def test_connect_timeout_wherever_the_server_goes_silent(
         assert world.options()["password"] not in repr(raised.value)
 
     with silent_places(certificate) as places:
-        for _ in range(RUNS):
-            attempts = [attempt(*place) for place in places.items()]
-            assert await world.together(*attempts) == [None] * len(places)
-            if max(taken.values()) < LATEST:
-                break
-        assert max(taken.values()) < LATEST, taken
+        for attempt in attempts(LATEST):
+            connects = [connect(*place) for place in places.items()]
+            assert await world.together(*connects) == [None] * len(places)
+            attempt.measured = max(taken.values())
     assert_no_more(before)
 
 
@@ -159,11 +159,10 @@ async def test_cancelled_connect_leaves_nothing(
             while not server.silent.acquire(blocking=False):
                 await witness.execute("DO SLEEP(0.002)")
 
-        begun = time.monotonic()
-        await world.interrupt(world.connect(**to_silence(server)), silent())
+        forever = world.connect(**to_silence(server), connect_timeout=None)
+        await world.interrupt(forever, silent())
         # One descriptor more: the server has not noticed yet.
         assert_no_more(before, accepted=1)
-        assert time.monotonic() - begun < 5
     await still_right(witness)
 
 
@@ -191,11 +190,13 @@ async def still_right(conn: aio.Connection) -> None:
 # ---- connections that rest -----------------------------------------------------------
 
 
-async def idle(conn: aio.Connection) -> float:
-    """The share of a processor that this process takes while nothing happens."""
-    begun, used = time.monotonic(), time.process_time()
-    await a_moment(conn, seconds=0.5)
-    return (time.process_time() - used) / (time.monotonic() - begun)
+async def assert_idle(conn: aio.Connection) -> None:
+    """Nothing happens in this process until a connection has its reply."""
+    for attempt in attempts(NEXT_TO_NOTHING):
+        begun, used = time.monotonic(), time.process_time()
+        await a_moment(conn, seconds=0.5)
+        used = time.process_time() - used
+        attempt.measured = used / (time.monotonic() - begun)
 
 
 @in_every_world
@@ -207,13 +208,13 @@ async def test_idle_connections_take_no_processor_time(world: World) -> None:
     conns = [await world.connect(**(tls if n % 2 else {})) for n in range(20)]
     for conn in conns:
         await still_right(conn)
-    assert await idle(witness) < 0.1
+    await assert_idle(witness)
     for conn in conns:
         await witness.kill(conn.thread_id)
         await world.wait_until_gone(witness, conn.thread_id)
-    assert await idle(witness) < 0.1
+    await assert_idle(witness)
     for conn in conns:
         with pytest.raises(mariadb_nb.OperationalError):
             await conn.execute("DO 1")
         assert conn.broken
-    assert await idle(witness) < 0.1
+    await assert_idle(witness)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attempts import attempts
 from capi_support import error, rows
 from connector_support import (
     BOUND,
@@ -111,26 +112,32 @@ def test_tls_when_the_greeting_is_already_there(
         lib.mysql_close(mysql)
 
 
+def longest_step(server: TemporaryServer, transport: str, port: int) -> float:
+    """Connect to a port, and return the seconds of the step that took longest."""
+    longest = 0.0
+    mysql = handle(server.ca_file if transport == "tls" else None)
+    operation = to_server(mysql, server, transport, port=port)
+    ready: Any = None
+    with contextlib.suppress(StopIteration):
+        while True:
+            begun = time.monotonic()
+            wait = operation.send(ready)
+            longest = max(longest, time.monotonic() - begun)
+            assert select.select([wait.fd], [], [], BOUND)[0]
+            ready = READ
+    assert rows(mysql, "SELECT 1") == [(b"1",)]
+    lib.mysql_close(mysql)
+    return longest
+
+
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_far_server_does_not_hold_the_caller_up(
     mariadb_server: TemporaryServer, transport: str
 ) -> None:
-    longest = 0.0
-    with FarProxy(mariadb_server.host, mariadb_server.port, 0.04) as proxy:
-        mysql = handle(mariadb_server.ca_file if transport == "tls" else None)
-        operation = to_server(mysql, mariadb_server, transport, port=proxy.port)
-        ready: Any = None
-        with contextlib.suppress(StopIteration):
-            while True:
-                begun = time.monotonic()
-                wait = operation.send(ready)
-                longest = max(longest, time.monotonic() - begun)
-                assert select.select([wait.fd], [], [], BOUND)[0]
-                ready = READ
-        assert rows(mysql, "SELECT 1") == [(b"1",)]
-        lib.mysql_close(mysql)
-    print(f"longest step: {longest * 1000:.2f} ms")
-    assert longest < 0.08  # one way there and back
+    one_way = 0.04
+    with FarProxy(mariadb_server.host, mariadb_server.port, one_way) as proxy:
+        for attempt in attempts(one_way):
+            attempt.measured = longest_step(mariadb_server, transport, proxy.port)
 
 
 def test_many_at_once(mariadb_server: TemporaryServer, transport: str) -> None:
@@ -193,49 +200,47 @@ def test_server_without_tls_gets_no_login(certificate: Certificate) -> None:
 # ---- It is given up ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("over", ["tcp", "unix"])
-def test_deadline_wherever_the_server_goes_silent(
-    over: str, certificate: Certificate, tmp_path: Path
-) -> None:
-    """All steps at once: each in a second, and the process has nothing of it left."""
-    ends: dict[str, float] = {}
-    servers = [
-        SilentHandshake(
-            step, certificate, tmp_path / f"{index}" if over == "unix" else None
-        )
-        for index, step in enumerate(STEPS)
-    ]
+def seconds_until_deadline(servers: list[SilentHandshake]) -> float:
+    """Connect to them all at once, each for a second; return when the last one ended.
 
-    def timed(step: str, operation: Operation[None]) -> Operation[None]:
+    Nothing of it is left in the process then.
+    """
+    ends: list[float] = []
+
+    def timed(operation: Operation[None]) -> Operation[None]:
         begun = time.monotonic()
         try:
             yield from operation
         finally:
-            ends[step] = time.monotonic() - begun
+            ends.append(time.monotonic() - begun)
 
-    for server in servers:
-        server.__enter__()
-    try:
-        before = resources()
-        failures = run_all(
-            timed(
-                server.step,
-                to_silence(handle(server.ca_file), server, 1.0),
-            )
-            for server in servers
-        )
-        for server, failure in zip(servers, failures, strict=True):
-            assert isinstance(failure, errors.OperationTimeout), (server.step, failure)
-            assert server.silent.acquire(timeout=BOUND), server.step
-        print({step: f"{taken:.3f}" for step, taken in ends.items()})
-        assert all(0.9 <= taken < 2.0 for taken in ends.values()), ends
-        # The servers have closed nothing yet.
-        accepted = sum(len(server.accepted) for server in servers)
-        assert accepted == len(servers)
-        assert_resources((before[0] + accepted, before[1]))
-    finally:
-        for server in servers:
-            server.__exit__(None, None, None)
+    before, known = resources(), sum(len(server.accepted) for server in servers)
+    failures = run_all(
+        timed(to_silence(handle(server.ca_file), server, 1.0)) for server in servers
+    )
+    for server, failure in zip(servers, failures, strict=True):
+        assert isinstance(failure, errors.OperationTimeout), (server.step, failure)
+        assert server.silent.acquire(timeout=BOUND), server.step
+    assert min(ends) >= 1.0
+    # The servers have closed nothing yet.
+    accepted = sum(len(server.accepted) for server in servers) - known
+    assert accepted == len(servers)
+    assert_resources((before[0] + accepted, before[1]))
+    return max(ends)
+
+
+@pytest.mark.parametrize("over", ["tcp", "unix"])
+def test_deadline_wherever_the_server_goes_silent(
+    over: str, certificate: Certificate, tmp_path: Path
+) -> None:
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for step in STEPS:
+            path = tmp_path / step if over == "unix" else None
+            server = SilentHandshake(step, certificate, path)
+            servers.append(stack.enter_context(server))
+        for attempt in attempts(1.2):
+            attempt.measured = seconds_until_deadline(servers)
 
 
 def test_deadline_says_what_passed(certificate: Certificate) -> None:
@@ -259,16 +264,17 @@ def test_closing_the_operation_ends_the_thread(
     step: str, certificate: Certificate
 ) -> None:
     with SilentHandshake(step, certificate) as server:
-        before = resources()
-        mysql = handle(server.ca_file)
-        operation = to_silence(mysql, server)
-        next(operation)
-        assert server.silent.acquire(timeout=BOUND)
-        begun = time.monotonic()
-        operation.close()
-        assert time.monotonic() - begun < 1.0
-        assert_resources((before[0] + 1, before[1]))
-        assert is_closed(mysql)
+        for attempt in attempts(0.1):
+            before = resources()
+            mysql = handle(server.ca_file)
+            operation = to_silence(mysql, server)
+            next(operation)
+            assert server.silent.acquire(timeout=BOUND)
+            begun = time.monotonic()
+            operation.close()
+            attempt.measured = time.monotonic() - begun
+            assert_resources((before[0] + 1, before[1]))
+            assert is_closed(mysql)
 
 
 def test_exception_of_the_runner_is_raised_again(certificate: Certificate) -> None:

@@ -16,13 +16,7 @@ from mariadb_nb.server import TemporaryServer
 @pytest.fixture(scope="module")
 def preload(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What stands between libmariadb and the C library."""
-    folder = tmp_path_factory.mktemp("preload")
-    library = folder / "preload.so"
-    source = folder / "preload.c"
-    source.write_text(connector_cases.PRELOAD, encoding="utf-8")
-    options = ["-shared", "-fPIC", "-Wall", "-Werror"]
-    subprocess.run(["gcc", *options, "-o", library, source, "-ldl"], check=True)
-    return library
+    return connector_cases.compile_preload(tmp_path_factory.mktemp("preload"))
 
 
 @pytest.mark.parametrize("case", connector_cases.CASES)

@@ -151,7 +151,8 @@ async def stalled(
 @in_every_world
 async def test_deadline_of_a_command(world: World, name: str) -> None:
     """These are no statements that could be killed: the connection is ended."""
-    async with stalled(world, timeout=SHORT) as (conn, _):
+    async with stalled(world) as (conn, _):
+        conn.timeout = SHORT
         await over_in_time(getattr(conn, name)())
         await broken(conn)
 
@@ -159,8 +160,9 @@ async def test_deadline_of_a_command(world: World, name: str) -> None:
 @pytest.mark.parametrize("name", ["commit", "rollback", "show_warnings"])
 @in_every_world
 async def test_deadline_of_a_statement_of_ours(world: World, name: str) -> None:
-    async with stalled(world, timeout=SHORT, cancel_timeout=SHORT) as (conn, _):
-        await over_in_time(getattr(conn, name)(), 2 * SHORT)
+    async with stalled(world, cancel_timeout=SHORT) as (conn, _):
+        conn.timeout = SHORT
+        await over_in_time(getattr(conn, name)())
         await broken(conn)
 
 
@@ -200,9 +202,10 @@ async def test_no_time_at_all(world: World) -> None:
 @in_every_world
 async def test_deadline_that_does_not_pass_is_forgotten(world: World) -> None:
     conn = await world.connect()
+    limit = 0.5
     for _ in range(3):
-        await conn.execute("DO 1", timeout=SHORT)
-    cur = await conn.execute(f"SELECT SLEEP({3 * SHORT})")
+        await conn.execute("DO 1", timeout=limit)
+    cur = await conn.execute(f"SELECT SLEEP({1.2 * limit})")
     assert await cur.fetchall() == [(0,)]
 
 

@@ -18,7 +18,7 @@ import connector_cases
 import pytest
 from server_place import environment
 from silent_handshake import FarProxy
-from ticking import LATE, LOOPS, best_lateness, lateness
+from ticking import LOOPS, assert_served, lateness
 from worlds import World
 
 import mariadb_nb
@@ -106,7 +106,7 @@ def test_connect_to_a_far_server(
 
     async def body(port: int) -> None:
         options = {**way(world, "tls"), "port": port}
-        assert await best_lateness(world, lambda: world.connect(**options)) <= LATE
+        await assert_served(world, lambda: world.connect(**options))
 
     begun = time.monotonic()
     with FarProxy(mariadb_server.host, mariadb_server.port, 0.04) as proxy:
@@ -119,7 +119,7 @@ LOOKUP = """
 import sys, time
 from connector_cases import LOOKUP
 from server_place import place
-from ticking import LATE, LOOPS, best_lateness
+from ticking import LOOPS, assert_served
 
 (loop,) = (loop for loop in LOOPS if loop.name == sys.argv[1])
 world = loop(place())
@@ -134,7 +134,7 @@ async def connect():
     assert await cur.fetchone() == ("found",)
 
 async def body():
-    assert await best_lateness(world, connect) <= LATE
+    await assert_served(world, connect)
 
 world.run(body())
 """
@@ -143,12 +143,7 @@ world.run(body())
 @pytest.fixture(scope="module")
 def slow_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What stands between the process and the C library, see ``connector_cases``."""
-    folder = tmp_path_factory.mktemp("slow_names")
-    library, source = folder / "slow.so", folder / "slow.c"
-    source.write_text(connector_cases.PRELOAD, encoding="utf-8")
-    output = ["-o", str(library), str(source), "-ldl"]
-    subprocess.run(["gcc", "-shared", "-fPIC", *output], check=True)
-    return library
+    return connector_cases.compile_preload(tmp_path_factory.mktemp("slow_names"))
 
 
 @on_each_loop
@@ -186,7 +181,7 @@ def test_large_result(
             assert len(rows) == ROWS
             return rows
 
-        assert await best_lateness(world, fetch) <= LATE
+        await assert_served(world, fetch)
 
     world.run(body())
 
@@ -206,7 +201,7 @@ def test_large_statement(
         async def send() -> None:
             assert await (await conn.execute(sql)).fetchone() == (SIZE,)
 
-        assert await best_lateness(world, send) <= LATE
+        await assert_served(world, send)
 
     world.run(body())
 
@@ -225,6 +220,6 @@ def test_many_results(loop: type[World], mariadb_server: TemporaryServer) -> Non
             assert cur.rownumber == 0
             return cur
 
-        assert await best_lateness(world, collect) <= LATE
+        await assert_served(world, collect)
 
     world.run(body())
