@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import os
-import selectors
 import socket
 import struct
 import subprocess
@@ -17,6 +16,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from peers import pass_on
 
 import mariadb_nb
 from mariadb_nb.server import TemporaryServer
@@ -156,21 +157,8 @@ class Proxy:
         self.sent = b""
 
     def __call__(self, client: socket.socket) -> None:
-        with (
-            socket.create_connection(self.address) as server,
-            selectors.DefaultSelector() as selector,
-        ):
+        with socket.create_connection(self.address) as server:
             client.sendall(server.recv(4096))
             self.go_on.wait(TIMEOUT)
-            selector.register(client, selectors.EVENT_READ, server)
-            selector.register(server, selectors.EVENT_READ, client)
-            while True:
-                for key, _ in selector.select():
-                    source, target = key.fileobj, key.data
-                    assert isinstance(source, socket.socket)
-                    data = source.recv(4096)
-                    if not data:
-                        return
-                    if source is client:
-                        self.sent += data
-                    target.sendall(data)
+            for data in pass_on(client, server):
+                self.sent += data

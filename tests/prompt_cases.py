@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from capi_support import drive
 from certificates import Authority, encrypted_key
-from option_support import OK, SECRET, ScriptedServer, logged_in, switch
+from option_support import SECRET, ScriptedServer, logged_in
+from server_packets import OK, switch
 
 from mariadb_nb.capi import closing, ffi, lib
 from mariadb_nb.errors import Error

@@ -1,8 +1,7 @@
 """Peers for a client that connects: one that goes silent half-way, one that is slow.
 
 The first speaks the server's part of the handshake up to a step that can be chosen, and
-from then on says nothing and closes nothing. Loopback and unix sockets only; sockets
-and threads end with the ``with`` block.
+from then on says nothing and closes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import selectors
 import socket
 import ssl
-import struct
 import threading
 import time
 from pathlib import Path
@@ -19,6 +17,8 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import trustme
+from peers import Peer, hang_up
+from server_packets import greeting, packet, switch
 
 #: Where it goes silent, plain and over TLS: having said or read this.
 PLAIN_STEPS: Final = ("accept", "half greeting", "greeting", "login", "auth switch")
@@ -29,32 +29,6 @@ TLS_STEPS: Final = (
     "tls login",
     "tls auth switch",
 )
-
-_SCRAMBLE = b"12345678901234567890"
-_CLIENT_SSL = 0x800
-_CAPABILITIES = 0x88209  # protocol 4.1, names of plug-ins, a database
-
-
-def _packet(number: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
-
-
-def _greeting(capabilities: int) -> bytes:
-    return _packet(
-        0,
-        b"\x0a5.5.5-10.11.0-MariaDB\0"
-        + struct.pack("<I", 1)
-        + _SCRAMBLE[:8]
-        + struct.pack(
-            "<xHBHHB10x", capabilities & 0xFFFF, 45, 2, capabilities >> 16, 21
-        )
-        + _SCRAMBLE[8:]
-        + b"\0mysql_native_password\0",
-    )
-
-
-def _auth_switch(number: int) -> bytes:
-    return _packet(number, b"\xfemysql_native_password\0" + _SCRAMBLE[::-1] + b"\0")
 
 
 class Certificate(NamedTuple):
@@ -127,7 +101,7 @@ class _Talk:
 
     def feed(self) -> None:
         """Read what comes, for the handshake."""
-        time.sleep(self._pause)
+        time.sleep(self._pause)  # the client has to wait for us
         data = self._client.recv(65536)
         if not data:
             raise ConnectionError
@@ -150,7 +124,7 @@ class _Talk:
         self._tls = tls
 
 
-class SilentHandshake:
+class SilentHandshake(Peer):
     """A server that goes silent at a step of the handshake.
 
     Args:
@@ -161,9 +135,7 @@ class SilentHandshake:
 
     Attributes:
         step: the step.
-        port: where it listens, or 0.
         silent: released each time that the step has been reached.
-        accepted: its clients.
     """
 
     def __init__(
@@ -173,42 +145,25 @@ class SilentHandshake:
         path: Path | None = None,
         pause: float = 0.0,
     ) -> None:
+        super().__init__(path)
         self._pause = pause
         self.step = step
         self._context = certificate.context
         self.ca_file = certificate.ca_file if step in TLS_STEPS else None
-        self.path = path
-        if path is None:
-            self._listener = socket.create_server(("127.0.0.1", 0))
-            self.port: int = self._listener.getsockname()[1]
-        else:
-            self._listener = socket.socket(socket.AF_UNIX)
-            self._listener.bind(str(path))
-            self._listener.listen(100)
-            self.port = 0
         self.silent = threading.Semaphore(0)
-        self.accepted: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._run)
 
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.accepted.append(client)
-            # A client that gives up meanwhile is none of our business.
-            with contextlib.suppress(OSError):
-                self._serve(_Talk(client, self._pause))
-                self.silent.release()
+    def serve(self, client: socket.socket) -> None:
+        """Talk up to the step."""
+        self._talk(_Talk(client, self._pause))
+        self.silent.release()
 
-    def _serve(self, talk: _Talk) -> None:
+    def _talk(self, talk: _Talk) -> None:
         step = self.step
         tls = step in TLS_STEPS
         if step == "accept":
             return
-        greeting = _greeting(_CAPABILITIES | (_CLIENT_SSL if tls else 0))
-        talk.say(greeting[:30] if step == "half greeting" else greeting)
+        first = packet(0, greeting(offers_tls=tls))
+        talk.say(first[:30] if step == "half greeting" else first)
         if step in ("half greeting", "greeting"):
             return
         talk.hear()  # the login, or that it wants TLS
@@ -221,27 +176,9 @@ class SilentHandshake:
                 return
             talk.hear()  # the login
         if step.endswith("auth switch"):
-            talk.say(_auth_switch(3 if tls else 2))
+            asked = switch(b"mysql_native_password", b"09876543210987654321\0")
+            talk.say(packet(3 if tls else 2, asked))
             talk.hear()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        for client in list(self.accepted):
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-        for client in self.accepted:
-            client.close()
 
 
 class DeafServer:
@@ -277,7 +214,7 @@ class DeafServer:
         self._listener.close()
 
 
-class FarProxy:
+class FarProxy(Peer):
     """Passes bytes on, each way some time after they came.
 
     Args:
@@ -287,36 +224,26 @@ class FarProxy:
     """
 
     def __init__(self, host: str, port: int, delay: float) -> None:
+        super().__init__()
         self._target = (host, port)
         self._delay = delay
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._run)]
+        self._servers: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
 
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._target)
-            self._sockets += client, server
-            for pair in ((client, server), (server, client)):
-                thread = threading.Thread(target=self._pass, args=pair)
-                self._threads.append(thread)
-                thread.start()
+    def serve(self, client: socket.socket) -> None:
+        """Start to pass on, each way."""
+        server = socket.create_connection(self._target)
+        self._servers.append(server)
+        for pair in ((client, server), (server, client)):
+            self._threads.append(threading.Thread(target=self._pass, args=pair))
+            self._threads[-1].start()
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                time.sleep(self._delay)
+                time.sleep(self._delay)  # this is how far it is
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
 
     def __exit__(
         self,
@@ -324,13 +251,9 @@ class FarProxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join()
-        self._listener.close()
-        for side in self._sockets:
-            with contextlib.suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
+        super().__exit__(kind, error, traceback)
+        hang_up(self._servers)
+        for thread in self._threads:
             thread.join()
-        for side in self._sockets:
-            side.close()
+        for server in self._servers:
+            server.close()

@@ -11,42 +11,19 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from peers import Peer
 
-class SilentServer:
+
+class SilentServer(Peer):
     """Accepts connections and says nothing, or what it is told to say first."""
 
     def __init__(self, greeting: bytes = b"") -> None:
+        super().__init__()
         self._greeting = greeting
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._accepted: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.port: int = self._listener.getsockname()[1]
 
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._accepted.append(connection)
-            if self._greeting:
-                connection.sendall(self._greeting)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-        for connection in self._accepted:
-            connection.close()
+    def serve(self, client: socket.socket) -> None:
+        """Say it."""
+        client.sendall(self._greeting)
 
 
 class StallingProxy:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from attempts import attempts
 from connector_support import BOUND, resources
-from option_support import OK, greeting, packet
+from server_packets import OK, greeting, packet
 from silent_handshake import (
     PLAIN_STEPS,
     TLS_STEPS,

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pytest
 from certificates import Authority
-from option_support import OK, SECRET, RecordingProxy, ScriptedServer, switch
+from option_support import SECRET, RecordingProxy, ScriptedServer
+from server_packets import OK, switch
 from test_tls_options import Place, sent_data_over_tls
 from worlds import World, in_every_world
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from capi_support import error, query, rows
-from option_support import OK, SECRET, ScriptedServer, logged_in, login, switch
+from option_support import SECRET, ScriptedServer, logged_in, login
+from server_packets import OK, switch
 
 from mariadb_nb.capi import lib
 from mariadb_nb.errors import Error
