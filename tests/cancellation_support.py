@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -369,7 +369,7 @@ def nothing_left() -> Iterator[None]:
     # A thread may take a moment to end.
     while found := (descriptors() | threads()) - before:
         assert time.monotonic() < end, f"left: {found}"
-        time.sleep(0.001)
+        time.sleep(0.001)  # nobody tells when a thread has ended
 
 
 class Witness:
@@ -405,7 +405,7 @@ class Witness:
         end = time.monotonic() + BOUND
         while found := self.statements(thread_ids):
             assert time.monotonic() < end, f"still on the server: {found}"
-            time.sleep(0.002)
+            time.sleep(0.002)  # to leave the server some time for it
 
     @contextmanager
     def nobody_left(self) -> Iterator[None]:
@@ -416,7 +416,7 @@ class Witness:
         end = time.monotonic() + BOUND
         while found := set(rows(self.mysql, sql)) - before:
             assert time.monotonic() < end, f"still on the server: {found}"
-            time.sleep(0.002)
+            time.sleep(0.002)  # to leave the server some time for it
 
     def until_idle(self, thread_id: int) -> None:
         """Wait until a connection waits for its next statement."""
@@ -443,7 +443,7 @@ class Witness:
 class Relay:
     """A relay before the server in a process of its own, so that there are waits."""
 
-    def __init__(self, server: TemporaryServer, transport: str, folder: str) -> None:
+    def __init__(self, server: TemporaryServer, transport: str, folder: Path) -> None:
         script = Path(__file__).parent / "relay.py"
         unix = transport == "unix"
         path = f"{folder}/relay.sock"
@@ -476,3 +476,16 @@ class Relay:
 
     def close(self) -> None:
         self._process.communicate(timeout=BOUND)
+
+
+@contextmanager
+def relays_to(
+    server: TemporaryServer, folder: Path, *transports: str
+) -> Iterator[dict[str, Relay]]:
+    """A relay for each transport, until the end of the block."""
+    with ExitStack() as stack:
+        made = {}
+        for transport in transports:
+            made[transport] = Relay(server, transport, folder)
+            stack.callback(made[transport].close)
+        yield made

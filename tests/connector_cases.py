@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from capi_support import rows
+from case_table import PASSED
 from connector_support import (
     BOUND,
     assert_resources,
@@ -135,9 +136,6 @@ def compile_preload(folder: Path) -> Path:
     subprocess.run(["gcc", *options, "-o", library, source, "-ldl"], check=True)
     return library
 
-
-#: What a case prints last: whoever ends otherwise has not been through.
-PASSED = "passed as it should be"
 
 CASES: dict[str, Callable[[], None]] = {}
 
@@ -310,7 +308,7 @@ def under_gevent() -> None:
     greenlet = spawn(run, to_server(mysql, server, host=b"slow.test"))
     ticks = 0
     while not greenlet.dead:
-        time.sleep(0.01)
+        time.sleep(0.01)  # gevent's: the others run meanwhile
         ticks += 1
     greenlet.get()
     assert ticks > 10

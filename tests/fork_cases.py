@@ -16,15 +16,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
+from case_table import PASSED
 from server_place import place
 
 import mariadb_nb
 from mariadb_nb import aio
 from mariadb_nb.session import PLAIN
 from mariadb_nb.wait import READ
-
-#: What a case prints last: whoever ends otherwise has not been through.
-PASSED = "passed as it should be"
 
 #: More than fits into any socket's buffer.
 MANY = "SELECT seq, REPEAT('x', 100) FROM seq_1_to_200000"

@@ -17,7 +17,7 @@ import textwrap
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -40,6 +40,8 @@ _T = TypeVar("_T")
 LONG = 20.0
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
+#: What is done after an interruption.
+Then = Callable[[], object]
 #: What the fixture ``go`` is: it runs a coroutine.
 Go = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -156,7 +158,6 @@ class World(ABC):
     def together(self, *operations: Operation[Any]) -> list[Any]:
         """Run side by side, each with its own runner; returns the results."""
 
-    @abstractmethod
     def interrupt(
         self,
         operation: Operation[Any],
@@ -168,6 +169,19 @@ class World(ABC):
 
         ``then`` is called in the wait after that.
         """
+        error = self._interrupt(operation, times, then or nothing, keep)
+        assert isinstance(error, BaseException)
+        return error
+
+    @abstractmethod
+    def _interrupt(
+        self, operation: Operation[Any], times: int, then: Then, keep: int
+    ) -> object:
+        """Do it in this world's way; returns what came out."""
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 def outcome(call: Callable[[], _T]) -> _T | BaseException:
@@ -196,13 +210,9 @@ class Blocking(World):
         with ThreadPoolExecutor(len(operations)) as pool:
             return list(pool.map(lambda each: self.runner().run(each), operations))
 
-    def interrupt(
-        self,
-        operation: Operation[Any],
-        times: int = 1,
-        then: Callable[[], object] | None = None,
-        keep: int = -1,
-    ) -> BaseException:
+    def _interrupt(
+        self, operation: Operation[Any], times: int, then: Then, keep: int
+    ) -> object:
         waits = threading.Semaphore(0)
 
         def telling() -> Operation[Any]:
@@ -226,7 +236,7 @@ class Blocking(World):
             for _ in range(times):
                 if waits.acquire(timeout=LONG):
                     signal.pthread_kill(main.ident or 0, signal.SIGINT)
-            if then is not None and waits.acquire(timeout=LONG):
+            if then is not nothing and waits.acquire(timeout=LONG):
                 then()
 
         main = threading.current_thread()
@@ -240,8 +250,22 @@ class Blocking(World):
         finally:
             thread.join()
             signal.signal(signal.SIGINT, before)
-        assert isinstance(error, BaseException)
         return error
+
+
+async def play_all(
+    runner: AsyncioRunner | TrioRunner, operations: Iterable[Operation[Any]], keep: int
+) -> list[Any]:
+    """Run one after another; returns results and errors."""
+    runner.keep(keep)
+    played: list[Any] = []
+    for each in operations:
+        try:
+            played.append(await runner.run(each))
+        except Exception as error:
+            played.append(error)
+    runner.forget()
+    return played
 
 
 class Asyncio(World):
@@ -256,19 +280,7 @@ class Asyncio(World):
             return runner.run(asyncio.wait_for(main, LONG))
 
     def play(self, *operations: Operation[Any], keep: int = -1) -> list[Any]:
-        async def main() -> list[Any]:
-            runner = AsyncioRunner()
-            runner.keep(keep)
-            played: list[Any] = []
-            for each in operations:
-                try:
-                    played.append(await runner.run(each))
-                except BaseException as error:
-                    played.append(error)
-            runner.forget()
-            return played
-
-        return self.go(main())
+        return self.go(play_all(AsyncioRunner(), operations, keep))
 
     def together(self, *operations: Operation[Any]) -> list[Any]:
         async def main() -> list[Any]:
@@ -278,13 +290,9 @@ class Asyncio(World):
 
         return self.go(main())
 
-    def interrupt(
-        self,
-        operation: Operation[Any],
-        times: int = 1,
-        then: Callable[[], object] | None = None,
-        keep: int = -1,
-    ) -> BaseException:
+    def _interrupt(
+        self, operation: Operation[Any], times: int, then: Then, keep: int
+    ) -> object:
         async def main() -> BaseException:
             runner = AsyncioRunner()
             runner.keep(keep)
@@ -301,8 +309,7 @@ class Asyncio(World):
                 await turns()
                 task.cancel()
             await turns()
-            if then is not None:
-                then()
+            then()
             await task
             (error,) = errors
             return error
@@ -334,19 +341,7 @@ class Trio(World):
         return trio.run(limited)
 
     def play(self, *operations: Operation[Any], keep: int = -1) -> list[Any]:
-        async def main() -> list[Any]:
-            runner = TrioRunner()
-            runner.keep(keep)
-            played: list[Any] = []
-            for each in operations:
-                try:
-                    played.append(await runner.run(each))
-                except Exception as error:
-                    played.append(error)
-            runner.forget()
-            return played
-
-        return self.go(main)
+        return self.go(lambda: play_all(TrioRunner(), operations, keep))
 
     def together(self, *operations: Operation[Any]) -> list[Any]:
         async def main() -> list[Any]:
@@ -362,13 +357,9 @@ class Trio(World):
 
         return self.go(main)
 
-    def interrupt(
-        self,
-        operation: Operation[Any],
-        times: int = 1,
-        then: Callable[[], object] | None = None,
-        keep: int = -1,
-    ) -> BaseException:
+    def _interrupt(
+        self, operation: Operation[Any], times: int, then: Then, keep: int
+    ) -> object:
         async def main() -> BaseException:
             errors: list[BaseException] = []
             scopes = [trio.CancelScope() for _ in range(times)]
@@ -397,8 +388,7 @@ class Trio(World):
                     await trio_turns()
                     scope.cancel()
                 await trio_turns()
-                if then is not None:
-                    then()
+                then()
             assert all(scope.cancel_called for scope in scopes)
             (error,) = errors
             return error
@@ -427,13 +417,9 @@ class Gevent(World):
         gevent.joinall(jobs, timeout=LONG, raise_error=True)
         return [job.value for job in jobs]
 
-    def interrupt(
-        self,
-        operation: Operation[Any],
-        times: int = 1,
-        then: Callable[[], object] | None = None,
-        keep: int = -1,
-    ) -> BaseException:
+    def _interrupt(
+        self, operation: Operation[Any], times: int, then: Then, keep: int
+    ) -> object:
         runner = GeventRunner()
         runner.keep(keep)
         job = gevent.spawn(outcome, partial(runner.run, operation))
@@ -441,11 +427,9 @@ class Gevent(World):
             gevent.sleep(0.005)
             job.kill(Kill(), block=False)
         gevent.sleep(0.005)
-        if then is not None:
-            then()
+        then()
         error = job.get(timeout=LONG)
         runner.forget()
-        assert isinstance(error, BaseException)
         return error
 
 
@@ -469,24 +453,17 @@ class Selector(World):
             runner.run()
             return [handle.result() for handle in handles]
 
-    def interrupt(
-        self,
-        operation: Operation[Any],
-        times: int = 1,
-        then: Callable[[], object] | None = None,
-        keep: int = -1,
-    ) -> BaseException:
+    def _interrupt(
+        self, operation: Operation[Any], times: int, then: Then, keep: int
+    ) -> object:
         with SelectorRunner() as runner:
             handle = runner.submit(operation)
             for _ in range(times):
                 runner.run_once(0)
                 handle.cancel()
             runner.run_once(0)
-            if then is not None:
-                then()
-            error = outcome(runner.run) or outcome(handle.result)
-        assert isinstance(error, BaseException)
-        return error
+            then()
+            return outcome(runner.run) or outcome(handle.result)
 
 
 WORLDS = [

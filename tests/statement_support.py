@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from capi_support import connect, drive, error, fetch, query
 
+from mariadb_nb._wire import Template
 from mariadb_nb.capi import ffi, lib
+from mariadb_nb.parameters import Encoders
 from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
@@ -215,3 +217,8 @@ def growth(run: Callable[[], None], times: int) -> int:
     finally:
         tracemalloc.stop()
     return min(found)
+
+
+def literal(value: object, mode: int = 0, encoders: Encoders | None = None) -> str:
+    """What a value becomes in a statement."""
+    return Template("?", mode).render((value,), encoders).decode("utf-8", "replace")

@@ -8,7 +8,6 @@ left. Blocking connections; asyncio and trio are in test_cancellation_async.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any, Self
 from unittest import mock
 
@@ -26,6 +25,7 @@ from cancellation_support import (
     nothing_left,
     points,
     ready,
+    relays_to,
     works,
 )
 from worlds import Awaited, finish
@@ -70,12 +70,8 @@ def relays(
     mariadb_server: TemporaryServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Relay]]:
     """A relay for each transport."""
-    with ExitStack() as stack:
-        made = {}
-        for transport in ("unix", "tcp", "tls"):
-            folder = str(tmp_path_factory.mktemp(transport))
-            made[transport] = Relay(mariadb_server, transport, folder)
-            stack.callback(made[transport].close)
+    folder = tmp_path_factory.mktemp("relays")
+    with relays_to(mariadb_server, folder, "unix", "tcp", "tls") as made:
         yield made
 
 

@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
@@ -23,6 +22,7 @@ from cancellation_support import (
     Witness,
     nothing_left,
     points,
+    relays_to,
     works,
 )
 from worlds import AsyncioWorld, TrioWorld, UvloopWorld, World
@@ -150,12 +150,8 @@ def relays(
     mariadb_server: TemporaryServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Relay]]:
     """A relay for each transport."""
-    with ExitStack() as stack:
-        made = {}
-        for transport in ("unix", "tls"):
-            folder = str(tmp_path_factory.mktemp(transport))
-            made[transport] = Relay(mariadb_server, transport, folder)
-            stack.callback(made[transport].close)
+    folder = tmp_path_factory.mktemp("relays")
+    with relays_to(mariadb_server, folder, "unix", "tls") as made:
         yield made
 
 

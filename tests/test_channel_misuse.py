@@ -13,6 +13,7 @@ from typing import Any
 
 import channel_cases
 import pytest
+from case_table import run_case
 from channel_support import (
     READING,
     Wire,
@@ -22,7 +23,6 @@ from channel_support import (
     slow_reading,
 )
 from misuse_cases import INVALID, OUT_OF_SYNC
-from test_misuse import run
 
 from mariadb_nb._attached import Channel
 from mariadb_nb.capi import ffi, lib
@@ -458,4 +458,4 @@ def test_connection_lost_while_it_is_discarded(
 @pytest.mark.parametrize("transport", ["unix", "tls"])
 @pytest.mark.parametrize("case", channel_cases.CASES)
 def test_case(case: str, transport: str, mariadb_server: TemporaryServer) -> None:
-    run("channel_cases", case, transport, mariadb_server)
+    run_case("channel_cases", mariadb_server, case, transport)

@@ -332,6 +332,7 @@ def test_200_given_up_at_random_moments(
         pending.sort(key=lambda one: one[0])
         while pending and (len(pending) > 8 or pending[0][0] <= time.monotonic()):
             due, operation = pending.pop(0)
+            # Nothing happens at a random moment.
             time.sleep(max(0.0, due - time.monotonic()))
             operation.close()
     for _, operation in pending:

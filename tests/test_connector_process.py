@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import connector_cases
 import pytest
-from server_place import environment
+from case_table import run_case
 
 from mariadb_nb.server import TemporaryServer
 
@@ -21,15 +19,5 @@ def preload(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("case", connector_cases.CASES)
 def test_process(case: str, mariadb_server: TemporaryServer, preload: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", connector_cases.__file__, case],
-        env={**environment(mariadb_server), "LD_PRELOAD": str(preload)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    output = f"{done.stdout}{done.stderr}"
-    assert done.returncode == 0, f"ended with {done.returncode}\n{output}"
-    assert connector_cases.PASSED in done.stdout, output
-    print(output)
+    done = run_case("connector_cases", mariadb_server, case, LD_PRELOAD=str(preload))
+    print(done.stdout)

@@ -17,12 +17,20 @@ import pytest
 from capi_support import query, rows
 from hypothesis import example, given
 from hypothesis import strategies as st
-from statement_support import MODES, NO_BACKSLASH, Answer, ask, connections, growth
+from statement_support import (
+    MODES,
+    NO_BACKSLASH,
+    Answer,
+    ask,
+    connections,
+    growth,
+    literal,
+)
 
 from mariadb_nb._wire import Template
 from mariadb_nb.capi import lib
 from mariadb_nb.errors import DataError, Error, ProgrammingError
-from mariadb_nb.parameters import Encoders, render
+from mariadb_nb.parameters import render
 from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
@@ -37,10 +45,6 @@ WORDS_OF_A_DECIMAL = 9
 def by_mode(mariadb_server: TemporaryServer) -> Iterator[dict[int, CData]]:
     with connections(mariadb_server) as opened:
         yield opened
-
-
-def literal(value: object, mode: int = 0, encoders: Encoders | None = None) -> str:
-    return Template("?", mode).render((value,), encoders).decode("utf-8", "replace")
 
 
 # ---- Every value makes the round trip ---------------------------------------------

@@ -6,10 +6,6 @@ failure. The cases are in the modules misuse_*.py.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import misuse_cases
 import misuse_ends
 import misuse_everything
@@ -19,28 +15,9 @@ import misuse_replies_statements
 import misuse_rows
 import misuse_threads
 import pytest
-from case_table import PASSED
-from server_place import environment
+from case_table import run_case
 
 from mariadb_nb.server import TemporaryServer
-
-HERE = Path(__file__).parent
-
-
-def run(module: str, case: str, transport: str, server: TemporaryServer) -> None:
-    """Run one case and fail with all it printed."""
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", HERE / f"{module}.py", case, transport],
-        env=environment(server),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    output = f"{done.stdout}{done.stderr}"
-    assert done.returncode == 0, f"ended with {done.returncode}\n{output}"
-    assert PASSED in done.stdout, output
-
 
 #: Each has CASES, which take the transport.
 MODULES = (
@@ -63,4 +40,4 @@ MODULES = (
 def test_misuse_is_refused(
     module: str, case: str, transport: str, mariadb_server: TemporaryServer
 ) -> None:
-    run(module, case, transport, mariadb_server)
+    run_case(module, mariadb_server, case, transport)

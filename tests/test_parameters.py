@@ -5,37 +5,18 @@ from __future__ import annotations
 import enum
 import json
 from collections import OrderedDict, namedtuple
-from collections.abc import Iterator
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import strategies as st
-from statement_support import MODES, NO_BACKSLASH, connections
+from statement_support import NO_BACKSLASH, literal
 
-from mariadb_nb._wire import Template
 from mariadb_nb.errors import DataError, ProgrammingError
 from mariadb_nb.parameters import Encoders, plain, render, template
-from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
-    from mariadb_nb._ffi import CData
-
-MODE = st.sampled_from(sorted(MODES))
-DIGITS_IN_A_WORD = 9
-WORDS_OF_A_DECIMAL = 9
-
-
-@pytest.fixture(scope="module")
-def by_mode(mariadb_server: TemporaryServer) -> Iterator[dict[int, CData]]:
-    with connections(mariadb_server) as opened:
-        yield opened
-
-
-def literal(value: object, mode: int = 0, encoders: Encoders | None = None) -> str:
-    return Template("?", mode).render((value,), encoders).decode("utf-8", "replace")
-
+    pass
 
 # ---- Parameters and placeholders --------------------------------------------------
 

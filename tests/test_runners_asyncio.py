@@ -154,7 +154,7 @@ def test_a_cancellation_is_not_lost_when_the_deadline_passes_too(
             raise
 
     def loop_is_late() -> None:
-        time.sleep(0.02)
+        time.sleep(0.02)  # until the deadline has passed
 
     async def main() -> None:
         task = asyncio.create_task(Runner().run(query()))

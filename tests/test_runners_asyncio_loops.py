@@ -18,6 +18,21 @@ from mariadb_nb.wait import READ, TIMEOUT, WRITE, Operation, Wait
 
 pytest_plugins = ["runner_fixtures"]
 
+
+class Counted(Runner):
+    """Counts how often the loop has told it that its descriptor is readable."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def _readable(self) -> None:
+        self.calls += 1
+        super()._readable()
+
+
 # -- what is registered ----------------------------------------------------------------
 
 
@@ -86,26 +101,18 @@ def test_a_clean_up_may_close_what_was_registered_a_moment_ago(
 def test_an_idle_descriptor_with_data_does_not_keep_the_loop_busy(
     go: Go, pair: Pair
 ) -> None:
-    calls = 0
-
-    class Counted(Runner):
-        def _readable(self) -> None:
-            nonlocal calls
-            calls += 1
-            super()._readable()
-
     async def main() -> None:
         runner = Counted()
         runner.keep(pair.fd)
         pair.far.send(b"x")
         assert await runner.run(reading(pair)) == [READ]
-        assert calls == 1
+        assert runner.calls == 1
         pair.far.send(b"goodbye")
         for _ in range(20):
             await asyncio.sleep(0.001)
-        assert calls == 2
+        assert runner.calls == 2
         assert await runner.run(reading(pair)) == [READ]
-        assert calls == 3
+        assert runner.calls == 3
 
     go(main())
 
@@ -113,14 +120,6 @@ def test_an_idle_descriptor_with_data_does_not_keep_the_loop_busy(
 def test_data_does_not_keep_the_loop_busy_while_something_else_is_awaited(
     go: Go, pair: Pair
 ) -> None:
-    calls = 0
-
-    class Counted(Runner):
-        def _readable(self) -> None:
-            nonlocal calls
-            calls += 1
-            super()._readable()
-
     async def main() -> None:
         runner = Counted()
         runner.keep(pair.fd)
@@ -130,7 +129,7 @@ def test_data_does_not_keep_the_loop_busy_while_something_else_is_awaited(
         pair.far.send(b"an error message")
         asyncio.get_running_loop().call_later(0.03, pair.drain)
         assert await runner.run(until(Wait(pair.fd, WRITE))) == WRITE
-        assert calls == 2
+        assert runner.calls == 2
         assert await runner.run(reading(pair)) == [READ]
 
     go(main())

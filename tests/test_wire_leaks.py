@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import leak_cases
 import pytest
-from test_misuse import run
+from case_table import run_case
 
 from mariadb_nb.server import TemporaryServer
 
@@ -14,4 +14,4 @@ from mariadb_nb.server import TemporaryServer
 def test_nothing_leaks(
     case: str, transport: str, mariadb_server: TemporaryServer
 ) -> None:
-    run("leak_cases", case, transport, mariadb_server)
+    run_case("leak_cases", mariadb_server, case, transport)

@@ -20,6 +20,7 @@ import inspect
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Final, TypeVar, cast
@@ -41,7 +42,7 @@ T = TypeVar("T")
 BOUND: Final = 30.0
 
 
-class World:
+class World(ABC):
     """A way to wait, and the connections and tables of one test in it."""
 
     name: ClassVar[str]
@@ -53,18 +54,19 @@ class World:
 
     # ---- what a world is ----
 
+    @abstractmethod
     def run(self, body: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, within ``BOUND``."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def together(self, *bodies: Coroutine[Any, Any, T]) -> list[T | Exception]:
         """Run each as a task (or thread, or greenlet) of its own.
 
         Returns:
             What each returned or raised, in the order of the arguments.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def interrupt(
         self, body: Coroutine[Any, Any, object], when: Coroutine[Any, Any, object]
     ) -> None:
@@ -72,11 +74,10 @@ class World:
 
         Returns when the body is over. It must not have ended by itself.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def rest(self) -> None:
         """Do nothing for longer than a test may take."""
-        raise NotImplementedError
 
     async def _open(self, *url: str, **options: Any) -> aio.Connection:
         return await aio.connect(*url, **options)
