@@ -4,7 +4,8 @@
  *
  * It makes no Python objects and decodes nothing. fetch reads COUNT rows of the
  * reference table as they come (use_result); select asks SELECT 1, and lookup for
- * random rows by their key, COUNT times. Each of the REPEATS is a line of JSON. */
+ * random rows by their key, COUNT times. Each of the REPEATS is a line of JSON, with
+ * what one row or query took. */
 #include <mysql.h>
 #include <poll.h>
 #include <stdio.h>
@@ -193,8 +194,11 @@ main(int argc, char **argv)
         long long instructions = counter_stop();
         cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
         wall = clock_s(CLOCK_MONOTONIC) - wall;
-        printf("{\"wall\": %.9f, \"cpu\": %.9f, \"instructions\": %lld}\n", wall, cpu,
-               instructions);
+        printf("{\"wall_us\": %.6f, \"cpu_us\": %.6f", wall / count * 1e6, cpu / count * 1e6);
+        if (instructions >= 0) { /* else nothing counts them */
+            printf(", \"instructions\": %.1f", (double)instructions / count);
+        }
+        printf("}\n");
     }
     mysql_close(mysql);
     return 0;

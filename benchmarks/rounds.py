@@ -85,9 +85,8 @@ class Bench:
         """
         if entry.contestant.name == LIMIT:
             command = self._limit(group)
-            scale = self._units(group.scenario)
         else:
-            command, scale = self._worker(group, entry), 0
+            command = self._worker(group, entry)
         if group.scenario.alternating:
             self.cores.with_server()
         else:
@@ -98,14 +97,10 @@ class Bench:
                 tool = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no"]
                 command = [*tool, f"--callgrind-out-file={counts}", *command]
             lines, crash = _output(command)
-            samples = [json.loads(line) for line in lines]
-            if scale:
-                samples = [_per_unit(sample, scale) for sample in samples]
-            found = _medians(samples)
+            found = _medians([json.loads(line) for line in lines])
             if self.callgrind:
-                units = scale or self._units(group.scenario)
                 # Its times are those of an emulated processor.
-                found = {"instructions": _counted(counts) / units}
+                found = {"instructions": _counted(counts) / self._units(group.scenario)}
         return found, crash
 
     def _units(self, scenario: Scenario) -> int:
@@ -147,16 +142,6 @@ def _output(command: Sequence[str]) -> tuple[list[str], str]:
     return lines, f"after its work: {what}"
 
 
-def _per_unit(sample: Sample, units: int) -> Sample:
-    found = {
-        "wall_us": sample["wall"] / units * 1e6,
-        "cpu_us": sample["cpu"] / units * 1e6,
-    }
-    if sample["instructions"] >= 0:
-        found["instructions"] = sample["instructions"] / units
-    return found
-
-
 def _medians(samples: Sequence[Sample]) -> Sample:
     return {
         key: statistics.median(sample[key] for sample in samples) for key in samples[0]
@@ -181,10 +166,10 @@ def plan(groups: Sequence[Group], rounds: int) -> Iterator[tuple[int, Group, Ent
     """Yield what is run one after another: the round's number, and who does what."""
     for number in range(rounds):
         for group in groups:
-            if number % group.scenario.share:
+            if number % group.scenario.every:
                 continue
-            for entry in order(group.entries, number // group.scenario.share):
-                if number % entry.contestant.share == 0:
+            for entry in order(group.entries, number // group.scenario.every):
+                if number % entry.contestant.every == 0:
                     yield number, group, entry
 
 

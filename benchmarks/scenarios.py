@@ -59,7 +59,7 @@ class Scenario:
         parameters: whether the query has one.
         modes: the protocols it may use.
         alternating: whether either the client works or the server, never both.
-        share: in one of how many rounds it is run.
+        every: 2 if it is run in every second round, and so on.
     """
 
     key: str
@@ -72,7 +72,7 @@ class Scenario:
     limit: bool = False
     streaming: bool = False
     alternating: bool = False
-    share: int = 1
+    every: int = 1
 
     def describe(self, sizes: Sizes) -> str:
         """Return the title, with its sizes."""
@@ -112,7 +112,7 @@ SCENARIOS: Final = (
         "fetch",
         (Metric("delay_ms", "longest delay ms", 1),),
         LOOPS,
-        share=2,
+        every=2,
     ),
     Scenario(
         "stream",
@@ -124,7 +124,7 @@ SCENARIOS: Final = (
         ),
         ("asyncio", "blocking"),
         streaming=True,
-        share=5,
+        every=5,
     ),
     Scenario(
         "idle",
@@ -132,7 +132,7 @@ SCENARIOS: Final = (
         "second",
         (Metric("cpu_percent", "% of a core", 2, compared=False),),
         ("asyncio",),
-        share=5,
+        every=5,
     ),
 )
 

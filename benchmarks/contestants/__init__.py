@@ -32,7 +32,7 @@ class Contestant:
         worlds: where it runs.
         text: whether it asks without a parameter, and with one, over the text protocol.
         binary: the same of the binary protocol.
-        share: in one of how many rounds it runs; more than 1 for those that would take
+        every: 2 if it runs in every second round, and so on, because it would take
             most of the time.
         streams: whether it can hand out rows without holding the whole result.
     """
@@ -44,13 +44,13 @@ class Contestant:
     text: tuple[bool, bool] = (True, True)
     binary: tuple[bool, bool] = (False, False)
     streams: bool = True
-    share: int = 1
+    every: int = 1
 
 
 CONTESTANTS: Final = (
     Contestant(OURS, "ours", "mariadb_nb", WORLDS),
     Contestant("asyncmy", "peer_asyncmy", "asyncmy", LOOPS, binary=(False, True)),
-    Contestant("aiomysql", "peer_aiomysql", "aiomysql", LOOPS, share=2),
+    Contestant("aiomysql", "peer_aiomysql", "aiomysql", LOOPS, every=2),
     Contestant(
         "mariadb", "peer_mariadb", "mariadb_binary", WORLDS, binary=(False, True)
     ),
@@ -64,7 +64,7 @@ CONTESTANTS: Final = (
         streams=False,
     ),
     Contestant("mysqlclient", "peer_mysqlclient", "MySQLdb", ("blocking",)),
-    Contestant("PyMySQL", "peer_pymysql", "pymysql", ("blocking",), share=2),
+    Contestant("PyMySQL", "peer_pymysql", "pymysql", ("blocking",), every=2),
     Contestant(LIMIT, "", "", WORLDS, streams=False),
 )
 

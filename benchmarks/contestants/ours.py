@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mariadb_nb
 import mariadb_nb.aio
 from benchmarks.contestants.session import (
@@ -13,16 +15,20 @@ from benchmarks.contestants.session import (
 )
 
 
+def _options(place: Place, binary: bool) -> dict[str, Any]:
+    return {
+        "unix_socket": place.socket,
+        "user": place.user,
+        "password": place.password,
+        "database": place.database,
+        "autocommit": True,
+        "prepare_threshold": 1 if binary else None,
+    }
+
+
 async def connect(place: Place, binary: bool) -> Session:
     """Connect."""
-    connection = await mariadb_nb.aio.connect(
-        unix_socket=place.socket,
-        user=place.user,
-        password=place.password,
-        database=place.database,
-        autocommit=True,
-        prepare_threshold=1 if binary else None,
-    )
+    connection = await mariadb_nb.aio.connect(**_options(place, binary))
     return Cursors(
         "?",
         connection.cursor(),
@@ -33,12 +39,5 @@ async def connect(place: Place, binary: bool) -> Session:
 
 def connect_blocking(place: Place, binary: bool) -> BlockingSession:
     """Connect."""
-    connection = mariadb_nb.connect(
-        unix_socket=place.socket,
-        user=place.user,
-        password=place.password,
-        database=place.database,
-        autocommit=True,
-        prepare_threshold=1 if binary else None,
-    )
+    connection = mariadb_nb.connect(**_options(place, binary))
     return BlockingCursors("?", connection, lambda: connection.cursor(stream=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mariadb
 
 from benchmarks.contestants.session import (
@@ -16,15 +18,19 @@ if mariadb.__impl__ != "binary":
     raise ImportError(f"mariadb chose {mariadb.__impl__}, not mariadb-binary")
 
 
+def _options(place: Place) -> dict[str, Any]:
+    return {
+        "unix_socket": place.socket,
+        "user": place.user,
+        "password": place.password,
+        "database": place.database,
+        "autocommit": True,
+    }
+
+
 async def connect(place: Place, binary: bool) -> Session:
     """Connect."""
-    connection = await mariadb.asyncConnect(
-        unix_socket=place.socket,
-        user=place.user,
-        password=place.password,
-        database=place.database,
-        autocommit=True,
-    )
+    connection = await mariadb.asyncConnect(**_options(place))
     return Cursors(
         "?",
         connection.cursor(binary=binary),
@@ -35,13 +41,7 @@ async def connect(place: Place, binary: bool) -> Session:
 
 def connect_blocking(place: Place, binary: bool) -> BlockingSession:
     """Connect."""
-    connection = mariadb.connect(
-        unix_socket=place.socket,
-        user=place.user,
-        password=place.password,
-        database=place.database,
-        autocommit=True,
-    )
+    connection = mariadb.connect(**_options(place))
     return BlockingCursors(
         "?",
         connection,

@@ -1,7 +1,7 @@
 """pyro-mysql through its own API, which it recommends over its cursors for speed.
 
 query() is the text protocol and takes no parameters, exec() is the binary one; neither
-can hand out rows before it has them all.
+can hand out rows before it has them all, so it takes no part in streaming.
 """
 
 from __future__ import annotations
