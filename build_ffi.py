@@ -26,6 +26,7 @@ SOURCES = (
     "csrc/guard_calls.c",
     "csrc/guard_claim.c",
     "csrc/guard_end.c",
+    "csrc/guard_facts.c",
     "csrc/guard_handles.c",
     "csrc/guard_keep.c",
     "csrc/guard_replies.c",

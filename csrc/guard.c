@@ -299,6 +299,7 @@ nb_leave(nb_call *call, int events)
         nb_socket_settle(turn, events && function->effects & NB_CONNECTS);
         if (!events) { /* after the socket: the call may have connected anew */
             nb_settle_replies(call);
+            nb_note_facts(turn);
         }
     }
     atomic_store_explicit(&turn->taken, 0, memory_order_release);
@@ -314,7 +315,7 @@ nb_leave_freed(nb_call *call)
     if (handle->kind == NB_CONNECTION) {
         handle->closed = true;
         handle->operation = NULL;
-        handle->fd = NB_NO_SOCKET;
+        nb_forget_facts(handle);
         nb_drop_kept(handle, true);
         nb_forget_connection();
         /* Children may come after it for its turn: keep it for this call. */

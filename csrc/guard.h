@@ -180,7 +180,13 @@ struct nb_handle {
     atomic_ulong thread_id;
     _Atomic(my_socket) fd;
     _Atomic(uint64_t) inode; /* of the socket: its number alone may be another's by now */
+    atomic_uint server_status;
+    _Atomic(const MARIADB_CHARSET_INFO *) charset; /* static; NULL: not connected */
+    char database[]; /* NB_DATABASE_SIZE; "": none; guarded by the table's lock */
 };
+
+/* Room for the longest name of a database: 64 characters. */
+#define NB_DATABASE_SIZE (64 * 4 + 1)
 
 /* What any thread may know of a connection while another one uses it. */
 typedef struct nb_peeked {
@@ -190,6 +196,8 @@ typedef struct nb_peeked {
 } nb_peeked;
 
 bool nb_table_peek(const void *address, nb_peeked *peeked);
+void nb_table_lock(const nb_handle *handle);
+void nb_table_unlock(const nb_handle *handle);
 nb_handle *nb_table_find(enum nb_kind kind, const void *address);
 nb_handle *nb_table_take(enum nb_kind kind, const void *address, nb_handle **turn,
                          const void **busy);
@@ -205,9 +213,15 @@ void nb_release(nb_handle *handle);
 void nb_socket_settle(nb_handle *connection, bool connecting);
 void nb_socket_nonblocking(nb_handle *connection, bool nonblocking);
 void nb_socket_shutdown(my_socket fd);
+bool nb_socket_cut(my_socket fd, uint64_t inode);
 uint64_t nb_socket_inode(my_socket fd);
 void nb_socket_hurry(MYSQL *mysql);
 bool nb_is_nonblocking(MYSQL *mysql);
+
+/* guard_facts.c: what any thread may know of a connection */
+void nb_note_facts(nb_handle *connection);
+void nb_forget_facts(nb_handle *connection);
+void nb_copy_database(const nb_handle *connection, char copy[NB_DATABASE_SIZE]);
 
 /* guard_tls.c: the errors that one connection leaves to the next */
 void nb_tls_forget_errors(void);
@@ -236,10 +250,17 @@ typedef struct nb_claims {
     /* Takes the turn of a connection, and gives it back. */
     enum nb_claim_result (*claim)(nb_handle *connection);
     void (*unclaim)(nb_handle *connection);
+    /* Takes it for close(): an unread reply does not matter any more. */
+    enum nb_claim_result (*claim_to_close)(nb_handle *connection);
     /* Before each step of whoever has the turn. */
     void (*prepare)(nb_handle *connection);
+    /* Lets all threads know how it stands; the caller keeps the turn. */
+    void (*note)(nb_handle *connection);
     /* Closes a connection without waiting; the caller has the turn, and nothing is suspended. */
     void (*close)(nb_handle *connection);
+    /* Without the turn: ends every read and write on the socket; copies the database's name. */
+    void (*cut)(nb_handle *connection);
+    void (*copy_database)(const nb_handle *connection, char copy[NB_DATABASE_SIZE]);
 } nb_claims;
 
 extern const nb_claims nb_guard_functions;

@@ -188,11 +188,7 @@ nb_mariadb_cancel(MYSQL *mysql)
         nb_refuse(&function, mysql, CR_INVALID_PARAMETER,
                   "the handle is NULL or not one that is open");
     }
-    if (peeked.fd == NB_NO_SOCKET || nb_socket_inode(peeked.fd) != peeked.inode) {
-        return 1;
-    }
-    nb_socket_shutdown(peeked.fd);
-    return -1;
+    return nb_socket_cut(peeked.fd, peeked.inode) ? -1 : 1;
 }
 
 /* ---- Errors --------------------------------------------------------------- */

@@ -42,11 +42,39 @@ claim(nb_handle *connection)
     return result;
 }
 
+/* Whatever is unread, suspended in the parent process or of no use. */
+static enum nb_claim_result
+claim_to_close(nb_handle *connection)
+{
+    enum nb_claim_result result = NB_CLAIMED;
+
+    if (atomic_exchange_explicit(&connection->taken, 1, memory_order_acquire)) {
+        return connection->foreign ? NB_CLAIM_FOREIGN : NB_CLAIM_BUSY;
+    }
+    if (connection->closed) {
+        result = NB_CLAIM_CLOSED;
+    }
+    else if (connection->operation != NULL && !connection->foreign) {
+        result = NB_CLAIM_SUSPENDED;
+    }
+    if (result != NB_CLAIMED) {
+        atomic_store_explicit(&connection->taken, 0, memory_order_release);
+    }
+    return result;
+}
+
 static void
-unclaim(nb_handle *connection)
+note(nb_handle *connection)
 {
     /* A lost connection has no socket any more, a new one has another. */
     nb_socket_settle(connection, false);
+    nb_note_facts(connection);
+}
+
+static void
+unclaim(nb_handle *connection)
+{
+    note(connection);
     connection->owner = NULL;
     connection->reading = NULL;
     connection->claimed = false;
@@ -74,6 +102,15 @@ close_claimed(nb_handle *connection)
     nb_leave_freed(&call);
 }
 
+static void
+cut(nb_handle *connection)
+{
+    if (!connection->foreign) {
+        nb_socket_cut(atomic_load_explicit(&connection->fd, memory_order_relaxed),
+                      atomic_load_explicit(&connection->inode, memory_order_relaxed));
+    }
+}
+
 static nb_handle *
 find_connection(const void *mysql)
 {
@@ -86,6 +123,10 @@ const nb_claims nb_guard_functions = {
     .release = nb_release,
     .claim = claim,
     .unclaim = unclaim,
+    .claim_to_close = claim_to_close,
     .prepare = prepare,
+    .note = note,
     .close = close_claimed,
+    .cut = cut,
+    .copy_database = nb_copy_database,
 };

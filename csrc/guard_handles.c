@@ -14,7 +14,8 @@
 static nb_handle *
 add(enum nb_kind kind, const void *address, nb_handle *connection, nb_handle *statement)
 {
-    nb_handle *handle = calloc(1, sizeof(*handle));
+    const size_t room = kind == NB_CONNECTION ? NB_DATABASE_SIZE : 0;
+    nb_handle *handle = calloc(1, sizeof(*handle) + room);
 
     if (handle == NULL) {
         return NULL;

@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #endif
 
 bool
@@ -122,6 +123,33 @@ nb_socket_shutdown(my_socket fd)
         shutdown(fd, SHUT_RDWR);
 #endif
     }
+}
+
+/*
+ * The same for a thread that has no turn: the library may be closing the socket, and its
+ * number may be somebody else's.  A descriptor of our own stays what it is while it is
+ * looked at.  Returns whether it was the socket.
+ */
+bool
+nb_socket_cut(my_socket fd, uint64_t inode)
+{
+#ifndef _WIN32
+    int own = fd != NB_NO_SOCKET ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    my_socket target = own >= 0 ? own : fd; /* without a descriptor left, the next best */
+    bool same = inode != 0 && nb_socket_inode(target) == inode;
+
+    if (same) {
+        nb_socket_shutdown(target);
+    }
+    if (own >= 0) {
+        close(own);
+    }
+    return same;
+#else
+    (void)inode;
+    nb_socket_shutdown(fd);
+    return fd != NB_NO_SOCKET;
+#endif
 }
 
 /* Whether a few bytes can be sent without waiting. */

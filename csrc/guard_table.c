@@ -164,6 +164,19 @@ nb_table_peek(const void *address, nb_peeked *peeked)
     return handle != NULL;
 }
 
+/* Locks the part of the table that a handle is or was in, for a few instructions. */
+void
+nb_table_lock(const nb_handle *handle)
+{
+    nb_lock_acquire(&stripe_of(hash(handle->address))->lock);
+}
+
+void
+nb_table_unlock(const nb_handle *handle)
+{
+    nb_lock_release(&stripe_of(hash(handle->address))->lock);
+}
+
 /* Puts a new handle in.  Returns -1 without memory. */
 int
 nb_table_add(nb_handle *handle)
