@@ -36,9 +36,29 @@ enter(wire_channel *self)
     return 0;
 }
 
+/* What others may know from now on. */
+static void
+note(wire_channel *self)
+{
+    int standing = (self->claimed ? WIRE_CLAIMED : 0) | (self->broken ? WIRE_BROKEN : 0) |
+                   (self->stream && self->phase == ROWS ? WIRE_STREAMING : 0) |
+                   (self->stream && self->phase == BETWEEN ? WIRE_MORE : 0) |
+                   (self->midway ? WIRE_MIDWAY : 0);
+
+    atomic_store_explicit(&self->standing, standing, memory_order_relaxed);
+    if (self->events != 0) { /* the library may have connected anew: another descriptor */
+        atomic_store_explicit(&self->handle->fd, mysql_get_socket(self->mysql),
+                              memory_order_relaxed);
+    }
+    else if (self->stream) {
+        wire_guard->note(self->handle);
+    }
+}
+
 static void
 leave(wire_channel *self)
 {
+    note(self);
     atomic_store_explicit(&self->inside, 0, memory_order_release);
 }
 
@@ -268,31 +288,31 @@ channel_discard(wire_channel *self, PyObject *Py_UNUSED(ignored))
 
 /* ---- The end of a connection ------------------------------------------------------ */
 
-/* Makes every read and write on the socket end at once. */
-static void
-shut_socket_down(wire_channel *self)
-{
-    bool open = self->mysql != NULL && !self->handle->closed;
-    my_socket fd = open ? mysql_get_socket(self->mysql) : MARIADB_INVALID_SOCKET;
-
-    if (fd != MARIADB_INVALID_SOCKET && !self->handle->foreign) {
-        shutdown(fd, 2);
-    }
-}
-
 PyDoc_STRVAR(shutdown_doc,
              "shutdown($self, /)\n--\n\n"
-             "Make whatever waits on the socket fail at once (shutdown(2)).");
+             "Make whatever waits on the socket fail at once (shutdown(2)).\n\n"
+             "Any thread may call it at any time.");
 
 static PyObject *
 channel_shutdown(wire_channel *self, PyObject *Py_UNUSED(ignored))
 {
-    shut_socket_down(self);
+    wire_guard->cut(self->handle);
     Py_RETURN_NONE;
 }
 
 /* Each address of a host is one round; more than this is no call's end. */
 #define MAX_ROUNDS 64
+
+/* Makes every read and write on the socket end at once. */
+static void
+shut_socket_down(wire_channel *self)
+{
+    my_socket fd = mysql_get_socket(self->mysql);
+
+    if (fd != MARIADB_INVALID_SOCKET && !self->handle->foreign) {
+        shutdown(fd, 2);
+    }
+}
 
 /* Ends what is suspended without waiting, and breaks the connection. */
 static void
@@ -320,14 +340,14 @@ close_channel(wire_channel *self)
     }
     abort_channel(self);
     if (!self->claimed) {
-        result = wire_guard->claim(self->handle);
+        result = wire_guard->claim_to_close(self->handle);
     }
     if (result == NB_CLAIM_BUSY || result == NB_CLAIM_SUSPENDED) {
         return wire_refuse_claim(self, result);
     }
     self->mysql = NULL;
     self->claimed = false;
-    if (result != NB_CLAIM_CLOSED) {
+    if (result == NB_CLAIMED) {
         wire_guard->close(self->handle);
     }
     return 0;

@@ -9,7 +9,11 @@
 
 #include "../guard.h"
 
-/* What one statement, or one of several in a text, was answered with. */
+/*
+ * What one statement, or one of several in a text, was answered with.  A stream's is in
+ * Python's hands before its rows have been read: until it is settled, only the channel's
+ * call that is going on looks at the rest.
+ */
 typedef struct wire_reply {
     PyObject_HEAD MYSQL_RES *result; /* owned; its fields live as long as this; NULL: no rows */
     wire_plan *plan;                 /* owned; until the last row is there */
@@ -21,6 +25,7 @@ typedef struct wire_reply {
     unsigned long long insert_id;
     unsigned int warning_count;
     unsigned int server_status;
+    atomic_bool settled; /* from now on nothing changes, but for columns */
 } wire_reply;
 
 wire_reply *wire_reply_new(wire_state *state, MYSQL_RES *result);
@@ -42,11 +47,24 @@ enum wire_phase {
     BETWEEN, /* a result was read that streams, and more results follow */
 };
 
+/* How a channel stands after a call. */
+enum wire_standing {
+    WIRE_CLAIMED = 1,   /* a statement is not through */
+    WIRE_BROKEN = 2,    /* only close() is of use any more */
+    WIRE_STREAMING = 4, /* rows are left to fetch() */
+    WIRE_MORE = 8,      /* another result is left for next() */
+    WIRE_MIDWAY = 16    /* the last call is to be resumed */
+};
+
 typedef struct {
     PyObject_HEAD wire_state *state; /* of the module, which the type keeps */
     nb_handle *handle;               /* owned reference */
-    MYSQL *mysql;                    /* NULL: closed */
     atomic_int inside;               /* a call is going on */
+    atomic_int standing;             /* WIRE_* bits as of the last call; any thread may read it */
+
+    /* The rest belongs to the call that is going on. */
+
+    MYSQL *mysql; /* NULL: closed */
     enum wire_phase phase;
     bool claimed;
     bool broken;

@@ -59,7 +59,9 @@ attach(PyObject *Py_UNUSED(module), PyObject *argument)
         }
         return NULL;
     }
-    wire_guard = claims;
+    if (wire_guard != claims) { /* other threads may be using it */
+        wire_guard = claims;
+    }
     Py_RETURN_NONE;
 }
 

@@ -1,91 +1,100 @@
 /*
  * facts.c - what a Channel knows of its connection.
  *
- * Owns nothing: these are looks at the library's structures and at where the
- * Channel is in a reply.
+ * Any thread may ask at any time, also while another one closes the connection.  So
+ * nothing here touches the library's structures or what belongs to a call: these are
+ * looks at what the last call has noted, in the Channel and in the guard's handle.
  */
 
 #include "channel.h"
 
-/* The connection, unless it is closed: by the Channel or by the C API. */
-static MYSQL *
-open_connection(const wire_channel *self)
+#include <string.h>
+
+static bool
+stands(wire_channel *self, enum wire_standing how)
 {
-    return self->mysql != NULL && !self->handle->closed ? self->mysql : NULL;
+    return (atomic_load_explicit(&self->standing, memory_order_relaxed) & (int)how) != 0;
 }
 
 static PyObject *
 channel_streaming(wire_channel *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->stream && self->phase == ROWS);
+    return PyBool_FromLong(stands(self, WIRE_STREAMING));
 }
 
 static PyObject *
 channel_more(wire_channel *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->stream && self->phase == BETWEEN);
-}
-
-static PyObject *
-channel_busy(wire_channel *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(self->claimed && !self->broken);
-}
-
-static PyObject *
-channel_standing(wire_channel *self, void *Py_UNUSED(closure))
-{
-    return PyLong_FromLong(self->broken ? 2 : self->claimed ? 1 : 0);
+    return PyBool_FromLong(stands(self, WIRE_MORE));
 }
 
 static PyObject *
 channel_midway(wire_channel *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->midway);
+    return PyBool_FromLong(stands(self, WIRE_MIDWAY));
+}
+
+static PyObject *
+channel_standing(wire_channel *self, void *Py_UNUSED(closure))
+{
+    int standing = atomic_load_explicit(&self->standing, memory_order_relaxed);
+
+    return PyLong_FromLong(standing & WIRE_BROKEN ? 2 : standing & WIRE_CLAIMED ? 1 : 0);
+}
+
+static PyObject *
+channel_busy(wire_channel *self, void *Py_UNUSED(closure))
+{
+    int standing = atomic_load_explicit(&self->standing, memory_order_relaxed);
+
+    return PyBool_FromLong((standing & (WIRE_CLAIMED | WIRE_BROKEN)) == WIRE_CLAIMED);
 }
 
 static PyObject *
 channel_fd(wire_channel *self, void *Py_UNUSED(closure))
 {
-    MYSQL *mysql = open_connection(self);
+    return PyLong_FromLong((long)atomic_load_explicit(&self->handle->fd, memory_order_relaxed));
+}
 
-    return PyLong_FromLong(mysql != NULL ? (long)mysql_get_socket(mysql) : -1);
+static unsigned int
+server_status(wire_channel *self)
+{
+    return atomic_load_explicit(&self->handle->server_status, memory_order_relaxed);
 }
 
 static PyObject *
 channel_server_status(wire_channel *self, void *Py_UNUSED(closure))
 {
-    MYSQL *mysql = open_connection(self);
-
-    return PyLong_FromUnsignedLong(mysql != NULL ? mysql->server_status : 0);
+    return PyLong_FromUnsignedLong(server_status(self));
 }
 
 static PyObject *
 channel_database(wire_channel *self, void *Py_UNUSED(closure))
 {
-    MYSQL *mysql = open_connection(self);
-    const char *database = mysql != NULL ? mysql->db : NULL;
+    char name[NB_DATABASE_SIZE];
 
-    if (database == NULL || *database == '\0') {
+    wire_guard->copy_database(self->handle, name);
+    if (name[0] == '\0') {
         Py_RETURN_NONE;
     }
-    return PyUnicode_DecodeUTF8(database, (Py_ssize_t)strlen(database), "replace");
+    return PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "replace");
 }
 
 /* How the server will read a statement; literals are only safe in UTF-8, all of it. */
 static PyObject *
 channel_mode(wire_channel *self, void *Py_UNUSED(closure))
 {
-    MYSQL *mysql = open_connection(self);
-    unsigned int status = mysql != NULL ? mysql->server_status : 0;
+    const MARIADB_CHARSET_INFO *charset =
+        atomic_load_explicit(&self->handle->charset, memory_order_relaxed);
+    unsigned int status = server_status(self);
     int mode = (status & SERVER_STATUS_NO_BACKSLASH_ESCAPES ? WIRE_NO_BACKSLASH : 0) |
                (status & SERVER_STATUS_ANSI_QUOTES ? WIRE_ANSI_QUOTES : 0);
 
-    if (mysql != NULL && strcmp(mysql->charset->csname, "utf8mb4") != 0) {
+    if (charset != NULL && strcmp(charset->csname, "utf8mb4") != 0) {
         return PyErr_Format(self->state->ProgrammingError,
                             "statements are sent in utf8mb4, but the connection's character set "
                             "was changed to %s; SET NAMES utf8mb4 first",
-                            mysql->charset->csname);
+                            charset->csname);
     }
     return PyLong_FromLong(mode);
 }

@@ -171,15 +171,30 @@ numpy_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
     return replaced_literal(writer, how, item);
 }
 
+/* The classes in which an encoder is looked for, nearest first: a tuple, new. */
+static PyObject *
+bases_of(PyTypeObject *type)
+{
+#ifdef Py_GIL_DISABLED
+    /* Another thread may assign to __bases__ between a look and the new reference. */
+    return wire_attribute((PyObject *)type, "__mro__");
+#else
+    return Py_NewRef(type->tp_mro);
+#endif
+}
+
 /* 1 if an encoder made the literal, 0 if there is none for the value's class. */
 static int
 encoded_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
-    PyObject *bases = Py_NewRef(Py_TYPE(value)->tp_mro); /* new */
-    PyObject *encoder = NULL;                            /* new */
+    PyObject *bases = bases_of(Py_TYPE(value)); /* new */
+    PyObject *encoder = NULL;                   /* new */
     wire_encoding plain = *how;
     int status = 0;
 
+    if (bases == NULL) {
+        return -1;
+    }
     for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(bases); i++) {
         status = wire_find(how->encoders, PyTuple_GET_ITEM(bases, i), &encoder);
     }

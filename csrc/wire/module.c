@@ -96,7 +96,9 @@ static PyModuleDef_Slot slots[] = {
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
-    /* Not yet Py_MOD_GIL_NOT_USED: what facts.c looks at is not guarded against close(). */
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED}, /* what makes it true is said in wire.h */
+#endif
     {0, NULL},
 };
 

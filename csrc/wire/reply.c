@@ -59,8 +59,8 @@ add_changes(PyObject *changes, MYSQL *mysql, enum enum_session_state_type kind)
     return 0;
 }
 
-int
-wire_reply_settle(wire_reply *reply, MYSQL *mysql)
+static int
+take_facts(wire_reply *reply, MYSQL *mysql)
 {
     const char *info = mysql_info(mysql);
 
@@ -68,8 +68,6 @@ wire_reply_settle(wire_reply *reply, MYSQL *mysql)
     reply->insert_id = mysql_insert_id(mysql);
     reply->warning_count = mysql_warning_count(mysql);
     reply->server_status = mysql->server_status;
-    wire_plan_free(reply->plan);
-    reply->plan = NULL;
     if (info != NULL) {
         reply->info = PyUnicode_DecodeUTF8(info, (Py_ssize_t)strlen(info), "replace");
         if (reply->info == NULL) {
@@ -88,6 +86,19 @@ wire_reply_settle(wire_reply *reply, MYSQL *mysql)
         }
     }
     return 0;
+}
+
+int
+wire_reply_settle(wire_reply *reply, MYSQL *mysql)
+{
+    wire_plan *plan = reply->plan;
+    int status;
+
+    reply->plan = NULL; /* freeing it may run Python code, which must not find it */
+    wire_plan_free(plan);
+    status = take_facts(reply, mysql);
+    atomic_store_explicit(&reply->settled, true, memory_order_release);
+    return status;
 }
 
 /* ---- The type ------------------------------------------------------------------ */
@@ -159,17 +170,15 @@ reply_dealloc(wire_reply *self)
     Py_DECREF(type);
 }
 
+/* What describes its columns; of two threads that make it, the first one's is kept. */
 static PyObject *
-reply_columns(wire_reply *self, void *Py_UNUSED(closure))
+keep_columns(wire_reply *self, PyObject *made)
 {
     PyObject *columns; /* new */
 
-    if (self->result == NULL) {
-        Py_RETURN_NONE;
-    }
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->columns == NULL) {
-        self->columns = wire_describe(self->result->fields, self->result->field_count);
+        self->columns = Py_XNewRef(made);
     }
     columns = Py_XNewRef(self->columns);
     Py_END_CRITICAL_SECTION();
@@ -177,12 +186,69 @@ reply_columns(wire_reply *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+reply_columns(wire_reply *self, void *Py_UNUSED(closure))
+{
+    PyObject *columns; /* new */
+    PyObject *made;    /* new */
+
+    if (self->result == NULL) {
+        Py_RETURN_NONE;
+    }
+    columns = keep_columns(self, NULL);
+    if (columns != NULL) {
+        return columns;
+    }
+    made = wire_describe(self->result->fields, self->result->field_count);
+    if (made != NULL) {
+        columns = keep_columns(self, made);
+        Py_DECREF(made);
+    }
+    return columns;
+}
+
+/* Whether it is known how the statement ended; from then on nothing changes any more. */
+static bool
+is_settled(wire_reply *self)
+{
+    return atomic_load_explicit(&self->settled, memory_order_acquire);
+}
+
+static PyObject *
 reply_affected_rows(wire_reply *self, void *Py_UNUSED(closure))
 {
-    if (self->affected_rows == (unsigned long long)-1) {
-        return PyLong_FromLong(-1);
-    }
-    return PyLong_FromUnsignedLongLong(self->affected_rows);
+    unsigned long long rows = is_settled(self) ? self->affected_rows : 0;
+
+    return rows == (unsigned long long)-1 ? PyLong_FromLong(-1) : PyLong_FromUnsignedLongLong(rows);
+}
+
+static PyObject *
+reply_insert_id(wire_reply *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(is_settled(self) ? self->insert_id : 0);
+}
+
+static PyObject *
+reply_warning_count(wire_reply *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(is_settled(self) ? self->warning_count : 0);
+}
+
+static PyObject *
+reply_server_status(wire_reply *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(is_settled(self) ? self->server_status : 0);
+}
+
+static PyObject *
+reply_info(wire_reply *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(is_settled(self) && self->info != NULL ? self->info : Py_None);
+}
+
+static PyObject *
+reply_changes(wire_reply *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(is_settled(self) && self->changes != NULL ? self->changes : Py_None);
 }
 
 static PyObject *
@@ -195,23 +261,23 @@ static PyGetSetDef reply_getset[] = {
     {"columns", (getter)reply_columns, NULL,
      PyDoc_STR("What is known of the columns, a tuple for each; None without rows."), NULL},
     {"affected_rows", (getter)reply_affected_rows, NULL,
-     PyDoc_STR("mysql_affected_rows(); -1 while it is not known."), NULL},
+     PyDoc_STR("mysql_affected_rows(), -1 if it is not known; 0 while rows are coming."), NULL},
     {"has_rows", (getter)reply_has_rows, NULL, PyDoc_STR("Whether it is a result set."), NULL},
+    {"info", (getter)reply_info, NULL, PyDoc_STR("mysql_info(), or None."), NULL},
+    {"changes", (getter)reply_changes, NULL,
+     PyDoc_STR("Changes of the session's state: a list of (SESSION_TRACK_*, text), or None."),
+     NULL},
+    {"insert_id", (getter)reply_insert_id, NULL, PyDoc_STR("mysql_insert_id(); 0 without one."),
+     NULL},
+    {"warning_count", (getter)reply_warning_count, NULL, PyDoc_STR("mysql_warning_count()."), NULL},
+    {"server_status", (getter)reply_server_status, NULL, PyDoc_STR("SERVER_STATUS_* bits."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+/* Set before anybody has the reply. */
 static PyMemberDef reply_members[] = {
     {"rows", T_OBJECT, offsetof(wire_reply, rows), READONLY,
      PyDoc_STR("The list of rows; None without rows or when they stream.")},
-    {"info", T_OBJECT, offsetof(wire_reply, info), READONLY, PyDoc_STR("mysql_info(), or None.")},
-    {"changes", T_OBJECT, offsetof(wire_reply, changes), READONLY,
-     PyDoc_STR("Changes of the session's state: a list of (SESSION_TRACK_*, text), or None.")},
-    {"insert_id", T_ULONGLONG, offsetof(wire_reply, insert_id), READONLY,
-     PyDoc_STR("mysql_insert_id(); 0 without one.")},
-    {"warning_count", T_UINT, offsetof(wire_reply, warning_count), READONLY,
-     PyDoc_STR("mysql_warning_count().")},
-    {"server_status", T_UINT, offsetof(wire_reply, server_status), READONLY,
-     PyDoc_STR("SERVER_STATUS_* bits.")},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -42,6 +42,9 @@ wire_finish(wire_channel *self)
         self->claimed = false;
         wire_guard->unclaim(self->handle);
     }
+    else if (self->claimed) {
+        wire_guard->note(self->handle);
+    }
 }
 
 /* Whether an error is the library's own and not the server's answer. */

@@ -24,6 +24,13 @@
  * object returns a new reference or NULL with an exception set; every int
  * that tells of success is 0, or -1 with an exception set.  No Python code runs
  * between a call of the library and its return.
+ *
+ * Threads: nothing here relies on the GIL.  The state of the module, Readings and
+ * Templates never change once they are made; a Channel or a Batches is used by one call
+ * at a time and refuses a second one, whichever thread it comes from; what others may
+ * know of a Channel is noted at the end of each call; a plan belongs to a Channel's call;
+ * a Connector is guarded by a critical section.  References are only borrowed from what
+ * never changes, or from a tuple; what a caller's list or dict holds is taken over.
  */
 
 #ifndef WIRE_H
