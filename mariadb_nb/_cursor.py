@@ -17,7 +17,7 @@ from .errors import InterfaceError, ProgrammingError
 from .procedures import call_statement, modes_statement
 from .rows import RowFactory, tuple_row
 from .session import PLAIN
-from .state import RESULT
+from .state import GONE, RESULT
 
 if TYPE_CHECKING:
     from ._connection import ConnectionBase
@@ -168,7 +168,7 @@ class CursorBase:
         """Take over what came of ``_execute``."""
         if self._stream:
             self._live = True
-            self._complete = not self._session.streaming
+            self._complete = not outcome.has_rows
             self._show(outcome)
             return
         if len(outcome) > 1:
@@ -317,7 +317,10 @@ class CursorBase:
             # Nobody shall read on behind a row that could not be read.
             yield from session.discard()
             raise
-        self._complete = not session.streaming
+        # The last piece is a short one; but where somebody has closed the connection
+        # since, others may be short too, and rows missing.
+        last = len(rows) < count and not session.streaming
+        self._complete = last and session.state not in GONE
         self._before += self._index
         self._rows, self._index = rows, 0
         return rows
@@ -386,7 +389,7 @@ class CursorBase:
         if not self._owes:
             return None
         reply = yield from session.next_result(deadline)
-        self._complete = not session.streaming
+        self._complete = not reply.has_rows
         if not reply.has_rows and not self._connection._options.multi_statements:
             return None  # how the call of a procedure went
         self._show(reply)
