@@ -1,12 +1,10 @@
-"""Building: from an sdist, and with a library that is missing, old or another's."""
+"""Building with a library that is missing, old or another's; see also test_sdist.py."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,58 +83,3 @@ def test_another_client_library(tmp_path: Path) -> None:
     prefix = fake_prefix(tmp_path / "prefix", None)
     done = build(tmp_path, MARIADB_NB_PREFIX=prefix)
     assert_readable(done, "has no mariadb_version.h", "another client library")
-
-
-@pytest.fixture(scope="module")
-def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution, built from this tree."""
-    folder = tmp_path_factory.mktemp("sdist")
-    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o"]
-    subprocess.run([*command, folder, ROOT], check=True, capture_output=True)
-    (archive,) = folder.glob("*.tar.gz")
-    return archive
-
-
-def test_contents_of_the_sdist(sdist: Path) -> None:
-    with tarfile.open(sdist) as archive:
-        names = {"/".join(name.split("/")[1:]) for name in archive.getnames()}
-    sources = {
-        str(path.relative_to(ROOT))
-        for folder in ("csrc", "mariadb_nb", "tests", "examples", "benchmarks")
-        for ending in ("c", "h", "py", "pyi", "sql")
-        for path in (ROOT / folder).rglob(f"*.{ending}")
-    }
-    expected = {"setup.py", "build_ffi.py", "pyproject.toml", "README.md", "LICENSE"}
-    assert expected | sources <= names
-    assert not [name for name in names if name.endswith((".so", ".o", ".pyc"))]
-    assert not [name for name in names if name.endswith("_ffi.c")]
-
-
-def test_wheel_from_the_sdist(sdist: Path, tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "-w", tmp_path, sdist], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        archive.extractall(tmp_path / "installed")
-    assert "mariadb_nb/py.typed" in names
-    assert "mariadb_nb/_ffi.pyi" in names
-    assert not [name for name in names if name.startswith(("csrc", "tests"))]
-    (metadata,) = (n for n in names if n.endswith(".dist-info/METADATA"))
-    text = (tmp_path / "installed" / metadata).read_text()
-    assert "License-Expression: MIT" in text
-    program = (
-        "from mariadb_nb.capi import ffi, lib, missing; import mariadb_nb.capi as m;"
-        "print(m.__file__, lib.mysql_get_client_version() // 100)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    place, version = done.stdout.split()
-    assert Path(place).is_relative_to(tmp_path)
-    assert version in {"303", "304"}
