@@ -18,8 +18,8 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
   $(wildcard csrc/*.[ch] csrc/wire/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
-.PHONY: help demo test test-3.4 test-all lint format generate sanitize fuzz bench bench-short \
-  bench-guard logins sdist clean
+.PHONY: help demo test test-3.4 lint format generate sanitize fuzz bench bench-short \
+  bench-guard logins sdist clean test-matrix
 .DELETE_ON_ERROR:
 
 help:
@@ -40,12 +40,17 @@ test-3.4:
 	wheels/connector.sh $(CONNECTOR_3_4) $(CACHE)
 	MARIADB_NB_PREFIX=$(CONNECTOR_3_4) $(MAKE) --no-print-directory test VENV=$(VENV)-3.4
 
-#: make test-all    the tests on every Python from 3.11 on that is found
-test-all:
-	for version in 3.11 3.12 3.13 3.14; do \
-	  if command -v python$$version >/dev/null && python$$version -c ''; then \
-	    $(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
-	  fi; \
+#: make test-matrix the tests on every Python that is found, with each library
+LIBRARIES ?= test test-3.4
+test-matrix:
+	@set -e; for version in 3.11 3.12 3.13 3.14 3.14t 3.15 3.15t; do \
+	  python=$$(ls "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/*/bin/python$$version 2>/dev/null | tail -n 1); \
+	  python=$${python:-python$$version}; \
+	  $$python -c '' 2>/dev/null || continue; \
+	  for target in $(LIBRARIES); do \
+	    echo "== Python $$version, make $$target"; \
+	    $(MAKE) --no-print-directory $$target PYTHON=$$python VENV=.venv-$$version; \
+	  done; \
 	done
 
 #: make lint        ruff, mypy, clang-format, codespell; generated files up to date
