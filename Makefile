@@ -19,7 +19,7 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
 .PHONY: help demo test test-3.4 lint format generate sanitize fuzz bench bench-short \
-  bench-guard logins sdist clean test-matrix
+  bench-guard logins sdist clean test-matrix lint-workflows
 .DELETE_ON_ERROR:
 
 help:
@@ -61,6 +61,11 @@ lint: $(VENV)/.tests $(VENV)/.lint
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/codespell
 	cd csrc && ../$(BIN)/python -m gen --check
+
+#: make lint-workflows  the workflows, pyproject.toml, and which wheels get built
+lint-workflows: $(VENV)/.dist
+	@.ci/deps $(PYTHON) workflows
+	.ci/lint-workflows $(BIN)/python
 
 #: make format      let the tools mend what they can
 format: $(VENV)/.lint
@@ -135,6 +140,10 @@ $(VENV)-bench/.peers: benchmarks/requirements.txt
 	  $(VENV)-bench/bin/python -m pip install --quiet "$$package" || \
 	    echo "Not installed: $$package" >&2; \
 	done
+	touch $@
+
+$(VENV)/.dist: .ci/requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -r $<
 	touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
