@@ -19,7 +19,7 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
 .PHONY: help demo test test-3.4 lint format generate sanitize fuzz bench bench-short \
-  bench-guard logins sdist clean test-matrix lint-workflows
+  bench-guard logins sdist clean test-matrix lint-workflows check-dist
 .DELETE_ON_ERROR:
 
 help:
@@ -66,6 +66,10 @@ lint: $(VENV)/.tests $(VENV)/.lint
 lint-workflows: $(VENV)/.dist
 	@.ci/deps $(PYTHON) workflows
 	.ci/lint-workflows $(BIN)/python
+
+#: make check-dist  the sdist and a wheel from it, built without a network, and checked
+check-dist: $(VENV)/.dist
+	.ci/check-dist $(BIN)/python
 
 #: make format      let the tools mend what they can
 format: $(VENV)/.lint
