@@ -7,11 +7,13 @@ nothing of connections: who makes an error says what happened.
     ├── Warning                            PEP 249's; this package raises it nowhere
     └── Error
         ├── InterfaceError                 the package was used in a wrong way
-        │   └── Busy                       another operation is at work
+        │   ├── Busy                       another operation is at work
+        │   └── PoolClosed                 it lends no connections any more
         └── DatabaseError
             ├── DataError                  a value does not fit
             ├── OperationalError           not the programmer's fault
             │   ├── OperationTimeout       (TimeoutError)
+            │   │   └── PoolTimeout        no connection was free in time
             │   ├── ConnectionLost         (ConnectionError)
             │   ├── QueryInterrupted       somebody killed it
             │   ├── Deadlock               retryable: the transaction
@@ -41,6 +43,8 @@ __all__ = [
     "NotSupportedError",
     "OperationTimeout",
     "OperationalError",
+    "PoolClosed",
+    "PoolTimeout",
     "ProgrammingError",
     "QueryInterrupted",
     "Warning",
@@ -107,6 +111,10 @@ class Busy(InterfaceError):
     """Another operation is at work on the connection, and was not disturbed."""
 
 
+class PoolClosed(InterfaceError):
+    """The pool is closed, and lends no connections any more."""
+
+
 class DatabaseError(Error):
     """Something that has to do with the database."""
 
@@ -123,6 +131,10 @@ class OperationTimeout(OperationalError, TimeoutError):  # type: ignore[misc]
     """The time for the operation was over: ours, or the server's for a statement."""
 
     # OSError's errno may be None, ours may not: mypy sees a contradiction.
+
+
+class PoolTimeout(OperationTimeout):
+    """No connection of the pool was free in time; its cause is why none was made."""
 
 
 class ConnectionLost(OperationalError, ConnectionError):  # type: ignore[misc]

@@ -45,6 +45,8 @@ def test_pep_249_tree() -> None:
         "NotSupportedError": errors.DatabaseError,
         "Busy": errors.InterfaceError,
         "OperationTimeout": errors.OperationalError,
+        "PoolClosed": errors.InterfaceError,
+        "PoolTimeout": errors.OperationTimeout,
         "ConnectionLost": errors.OperationalError,
         "QueryInterrupted": errors.OperationalError,
         "Deadlock": errors.OperationalError,

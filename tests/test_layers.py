@@ -107,6 +107,8 @@ ALLOWED = {
         "session",
         "wait",
     },
+    # Layer 4
+    "pool": {"errors", "option_checks", "pool"},
     # Beside them
     "__main__": {"cli"},
     "pytest_plugin": {"server"},
@@ -119,8 +121,12 @@ ALLOWED = {
 
 #: Whoever imports these waits or knows a loop: what is below the runners does neither.
 LOOPS = {"asyncio", "trio", "gevent", "select", "selectors", "socket", "threading"}
-WITHOUT_LOOP = set(ALLOWED) - {"runners", "server", "_server_keeper"}
+WITHOUT_LOOP = set(ALLOWED) - {"pool", "runners", "server", "_server_keeper"}
 WITHOUT_LOOP -= {"_server_process", "_server_template", "cli"}
+WITHOUT_LOOP |= {
+    f"pool/{name}"
+    for name in ("alarms", "backoff", "core", "decisions", "settings", "slots", "stats")
+}
 
 
 def room(path: Path) -> str:
