@@ -6,6 +6,8 @@ nothing but ``Wait`` (``mariadb_nb.wait`` has the contract):
 - ``run(operation)`` runs an operation to its end. Under asyncio and trio it is awaited.
 - ``keep(fd)`` says that ``fd`` is the connection's own descriptor, which stays open
   until ``forget`` or until an operation fails: it may stay registered between waits.
+- ``watch(on_readable)``, under asyncio and trio, has ``on_readable`` called once when
+  that descriptor is readable although no operation is under way; None ends it.
 - ``forget()`` drops what is registered; it is called before the descriptor is closed.
 
 What all of them do when the one who waits is interrupted: the exception is thrown into
@@ -22,6 +24,7 @@ No event loop is imported before somebody asks for its runner.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Protocol, TypeVar
 
@@ -84,6 +87,10 @@ class AsyncRunner(Protocol):
 
     def keep(self, fd: int, /) -> None:
         """Leave ``fd`` registered from one wait to the next."""
+        ...
+
+    def watch(self, on_readable: Callable[[], object] | None, /) -> None:
+        """Call ``on_readable`` once if ``fd`` is readable between operations."""
         ...
 
     def forget(self) -> None:

@@ -89,6 +89,7 @@ class Runner:
         "_interruption",
         "_kept",
         "_loop",
+        "_on_readable",
         "_once",
         "_operation",
         "_parked",
@@ -112,6 +113,7 @@ class Runner:
         self._kept = -1
         self._reading = False
         self._reads = False
+        self._on_readable: Callable[[], object] | None = None
         # The operation under way, what it waits for, what is registered for this wait
         # alone, and how it was interrupted and ended.
         self._operation: Operation[Any] | None = None
@@ -140,10 +142,21 @@ class Runner:
         """Drop what is registered with the loop: the descriptor will be closed."""
         self._stop_reading()
         self._kept = -1
+        self._on_readable = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self._due = inf
+
+    def watch(self, on_readable: Callable[[], object] | None) -> None:
+        """Call ``on_readable`` once if the kept descriptor is readable; None: do not.
+
+        For the time between operations, on the loop that ran the last one.
+        """
+        self._on_readable = on_readable
+        if on_readable is not None and not self._reading and self._loop is not None:
+            self._loop.add_reader(self._kept, self._readable)
+            self._reading = True
 
     async def run(self, operation: Operation[_T]) -> _T:
         """Run ``operation`` to its end and return what it returns.
@@ -286,6 +299,9 @@ class Runner:
         else:
             # A descriptor that nobody reads would keep the loop busy.
             self._stop_reading()
+            on_readable, self._on_readable = self._on_readable, None
+            if on_readable is not None:
+                on_readable()
 
     def _advance(self, step: Callable[[Any], Wait], value: object) -> None:
         """Resume the operation; wake the task if that was its end."""

@@ -5,6 +5,7 @@ Owns the waiting of one connection. Knows no connection and no library.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import NoReturn, TypeVar
 
@@ -69,13 +70,23 @@ async def _ready(wait: Wait) -> int:
     return TIMEOUT
 
 
+async def _until_readable(
+    fd: int, scope: trio.CancelScope, on_readable: Callable[[], object]
+) -> None:
+    with scope:
+        if not scope.cancel_called:  # the descriptor may be somebody else's by now
+            await trio.lowlevel.wait_readable(fd)
+            on_readable()
+
+
 class Runner:
     """Runs the operations of one connection in trio tasks, one at a time."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_kept", "_watch")
 
     def __init__(self) -> None:
         self._kept = -1
+        self._watch: trio.CancelScope | None = None
 
     def keep(self, fd: int) -> None:
         """Say that ``fd`` is the connection's own, until ``forget``."""
@@ -84,8 +95,23 @@ class Runner:
     def forget(self) -> None:
         """Tell trio that the descriptor will be closed, if trio runs."""
         kept, self._kept = self._kept, -1
+        self.watch(None)
         if kept >= 0 and trio.lowlevel.in_trio_run():
             trio.lowlevel.notify_closing(kept)
+
+    def watch(self, on_readable: Callable[[], object] | None) -> None:
+        """Call ``on_readable`` once if the kept descriptor is readable; None: do not.
+
+        For the time between operations.
+        """
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if on_readable is not None:
+            self._watch = trio.CancelScope()
+            trio.lowlevel.spawn_system_task(
+                _until_readable, self._kept, self._watch, on_readable
+            )
 
     async def run_shielded(self, operation: Operation[_T]) -> _T:
         """Run ``operation`` even in a task that is cancelled already.
