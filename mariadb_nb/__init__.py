@@ -2,6 +2,8 @@
 
 - ``mariadb_nb.connect`` and what it returns: the blocking driver (PEP 249).
 - ``mariadb_nb.aio.connect``: the same names with await, for asyncio, uvloop and trio.
+- ``mariadb_nb.Pool`` and ``mariadb_nb.aio.Pool``: connections that are kept, watched
+  and lent.
 - ``mariadb_nb.Session``, ``Wait`` and ``runners``: for any other loop.
 - ``mariadb_nb.capi``: the C API verbatim.
 - ``mariadb_nb.server``: a throwaway server for tests and examples.
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         Warning,
     )
     from .options import Options
+    from .pool.sync import Pool
     from .rows import class_row, dict_row, namedtuple_row, scalar_row, tuple_row
     from .session import Session
     from .wait import Wait
@@ -87,6 +90,7 @@ __all__ = [
     "OperationTimeout",
     "OperationalError",
     "Options",
+    "Pool",
     "PoolClosed",
     "PoolTimeout",
     "ProgrammingError",
@@ -154,6 +158,7 @@ _HOMES: Final = {
     "QueryInterrupted": "errors",
     "Warning": "errors",
     "Options": "options",
+    "Pool": "pool.sync",
     "class_row": "rows",
     "dict_row": "rows",
     "namedtuple_row": "rows",

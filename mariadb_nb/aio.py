@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar, Unpack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
@@ -20,9 +21,18 @@ from .options import Keywords, Options, Password
 from .rows import RowFactory
 from .transactions import Xid
 
-__all__ = ["Connection", "Cursor", "connect"]
+if TYPE_CHECKING:
+    from .pool.aio import Pool
+
+__all__ = ["Connection", "Cursor", "Pool", "connect"]
 
 _T = TypeVar("_T")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Pool":  # which is made of what is here
+        return import_module(".pool.aio", __package__).Pool
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 async def connect(url: str | None = None, /, **options: Unpack[Keywords]) -> Connection:

@@ -108,7 +108,20 @@ ALLOWED = {
         "wait",
     },
     # Layer 4
-    "pool": {"errors", "option_checks", "pool"},
+    "pool": {
+        "_connection",
+        "_cursor",
+        "aio",
+        "connection",
+        "errors",
+        "option_checks",
+        "options",
+        "pool",
+        "runners",
+        "session",
+        "state",
+        "wait",
+    },
     # Beside them
     "__main__": {"cli"},
     "pytest_plugin": {"server"},

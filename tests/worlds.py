@@ -50,6 +50,7 @@ class World(ABC):
     def __init__(self, server: TemporaryServer) -> None:
         self.server = server
         self._connections: list[aio.Connection] = []
+        self._pools: list[aio.Pool] = []
         self._tables: list[str] = []
 
     # ---- what a world is ----
@@ -79,10 +80,23 @@ class World(ABC):
     async def rest(self) -> None:
         """Do nothing for longer than a test may take."""
 
+    @abstractmethod
+    async def pause(self) -> None:
+        """Let the others go on for an instant."""
+
     async def _open(self, *url: str, **options: Any) -> aio.Connection:
         return await aio.connect(*url, **options)
 
+    def _make_pool(self, **options: Any) -> aio.Pool:
+        return aio.Pool(**options)
+
     # ---- what a test asks for ----
+
+    def pool(self, login: str = "native", **options: Any) -> aio.Pool:
+        """Make a pool; hooks are coroutine functions. Whatever is left is closed."""
+        pool = self._make_pool(**self.options(login, **options))
+        self._pools.append(pool)
+        return pool
 
     def options(self, login: str = "native", **options: Any) -> dict[str, Any]:
         """How to connect to the tests' server, with changes; None takes one out."""
@@ -145,6 +159,8 @@ class World(ABC):
         try:
             return await body
         finally:
+            for pool in self._pools:
+                await pool.close(timeout=0)
             for conn in self._connections:
                 await conn.close()
             if self._tables:
@@ -174,10 +190,16 @@ def outcome(body: Coroutine[Any, Any, T]) -> T | Exception:
         return error
 
 
+def call_plainly(hook: Callable[..., Coroutine[Any, Any, T]], conn: Any) -> T:
+    """Call a hook that is a coroutine function where nobody awaits."""
+    return finish(hook(Awaited(conn)))
+
+
 #: What has an await under the same name in aio, by the blocking class.
 TWINS: Final[dict[type, type]] = {
     mariadb_nb.Connection: aio.Connection,
     mariadb_nb.Cursor: aio.Cursor,
+    mariadb_nb.Pool: aio.Pool,
 }
 
 
@@ -266,8 +288,16 @@ class BlockingWorld(World):
         # Blocks no loop: this world has none.
         time.sleep(BOUND)  # noqa: ASYNC251
 
+    async def pause(self) -> None:
+        time.sleep(0.002)  # noqa: ASYNC251
+
     async def _open(self, *url: str, **options: Any) -> aio.Connection:
         return cast("aio.Connection", Awaited(mariadb_nb.connect(*url, **options)))
+
+    def _make_pool(self, **options: Any) -> aio.Pool:
+        for name in {"configure", "reset", "check"} & options.keys():
+            options[name] = functools.partial(call_plainly, options[name])
+        return cast("aio.Pool", Awaited(mariadb_nb.Pool(**options)))
 
 
 class GeventWorld(BlockingWorld):
@@ -294,6 +324,9 @@ class GeventWorld(BlockingWorld):
 
     async def rest(self) -> None:
         gevent.sleep(BOUND)
+
+    async def pause(self) -> None:
+        gevent.sleep(0.002)
 
 
 @contextlib.contextmanager
@@ -343,6 +376,9 @@ class AsyncioWorld(World):
     async def rest(self) -> None:
         await asyncio.sleep(BOUND)
 
+    async def pause(self) -> None:
+        await asyncio.sleep(0.002)
+
 
 class UvloopWorld(AsyncioWorld):
     name = "uvloop"
@@ -390,6 +426,9 @@ class TrioWorld(World):
 
     async def rest(self) -> None:
         await trio.sleep(BOUND)
+
+    async def pause(self) -> None:
+        await trio.sleep(0.002)
 
 
 WORLDS: Final = [BlockingWorld, GeventWorld, AsyncioWorld, UvloopWorld, TrioWorld]

@@ -1,5 +1,8 @@
 """Pools: connections that are kept, watched and lent.
 
 - ``core`` decides, and knows no I/O, no clock and no loop; ``decisions``, ``settings``,
-  ``stats`` and ``alarms`` are its own.
+  ``slots``, ``stats``, ``alarms`` and ``backoff`` are its own.
+- ``base`` is what the pools of all worlds share.
+- ``sync`` is the pool of threads, with one ``watcher`` thread for all of them.
+- ``aio`` is the pool of tasks, on asyncio, uvloop and trio (``tasks``).
 """

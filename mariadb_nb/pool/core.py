@@ -342,6 +342,7 @@ class PoolCore:
         waiter, _ = self._queue.popitem(last=False)
         waiter.slot, waiter.done = slot, True
         slot.holder, slot.used = waiter, self._now
+        slot.lent += 1
         self.slots.move(slot, IN_USE)
         self._tally.waited(self._now - waiter.since)
         if self.settings.leak_after is not None:

@@ -35,6 +35,7 @@ class Slot:
         born: when the connection was there.
         used: when it was used last.
         heard: when it gave a sign of life last.
+        lent: how often it was lent.
         spread: what its lifetime and its silence are to be multiplied with.
         attempt: how many connects in a row had failed when this one began.
         drained: not to be lent again.
@@ -47,6 +48,7 @@ class Slot:
         "drained",
         "heard",
         "holder",
+        "lent",
         "number",
         "place",
         "spread",
@@ -59,6 +61,7 @@ class Slot:
         self.connection: Any = None
         self.holder: Waiter | None = None
         self.born = self.used = self.heard = 0.0
+        self.lent = 0
         self.spread = spread
         self.attempt = attempt
         self.drained = False

@@ -1,0 +1,326 @@
+"""What the pools of all worlds share: everything but the waiting.
+
+Owns the core, what the user asked for, and what is to be told to whom. Knows no loop
+and no threads.
+"""
+
+from __future__ import annotations
+
+import _socket
+import logging
+import random
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+from .._connection import ConnectionBase
+from .._cursor import DEFAULT, seconds
+from ..errors import (
+    Busy,
+    Error,
+    InterfaceError,
+    NotSupportedError,
+    PoolClosed,
+    ProgrammingError,
+)
+from ..options import Keywords, Options
+from ..session import Session, deadline_after
+from ..state import READY, RESULT
+from ..wait import Operation
+from .core import IS_CLOSED, PoolCore
+from .decisions import (
+    Action,
+    Check,
+    Close,
+    Connect,
+    Done,
+    Fail,
+    Grant,
+    Note,
+    Reset,
+    Watch,
+    Why,
+)
+from .settings import PoolKeywords, Settings
+from .slots import GONE, Slot, Waiter
+from .stats import Stats
+
+log = logging.getLogger("mariadb_nb.pool")
+
+#: Refusals that the next connect will meet too: of the user, host or database.
+_FINAL: Final = frozenset({1044, 1045, 1049, 1130, 1698})
+
+
+class PoolOptions(Keywords, PoolKeywords, total=False):
+    """What pools take by keyword: settings of their own and a connection's options."""
+
+
+class Origin(NamedTuple):
+    """A place in the program, as "file:line in function"."""
+
+    code: Any
+    line: int
+
+    def __str__(self) -> str:
+        code = self.code
+        return f"{code.co_filename}:{self.line} in {code.co_qualname}"
+
+
+class Borrower(Waiter):
+    """One who waits, with a way to be told.
+
+    Attributes:
+        error: what to raise.
+        wake: is called when it need not wait any more.
+    """
+
+    __slots__ = ("error", "wake")
+
+    def __init__(self, timeout: float | None, origin: object = None) -> None:
+        super().__init__(inf if timeout is None else monotonic() + timeout, origin)
+        self.error: Exception | None = None
+        self.wake: Callable[[], object] | None = None
+
+    def outcome(self) -> tuple[Slot, Any]:
+        """What it was lent and its connection, or raise what it failed with."""
+        if self.error is not None:
+            raise self.error
+        slot = self.slot
+        conn = None if slot is None else slot.connection
+        if slot is None or conn is None:  # taken back before it came to use it
+            raise PoolClosed(IS_CLOSED)
+        return slot, conn
+
+
+def is_final(error: Exception) -> bool:
+    """Whether connecting would fail again for the same reason."""
+    if not isinstance(error, Error):
+        return True  # a function of the user's, such as password=
+    return error.errno in _FINAL or isinstance(
+        error, InterfaceError | NotSupportedError | ProgrammingError
+    )
+
+
+def has_ended(session: Session) -> bool | None:
+    """Whether an idle connection is at its end, by what can be read from it.
+
+    Returns:
+        None if nothing can be read: then it is well. False if only a ping can tell:
+        with TLS there may be something to read that is none of the server's words.
+    """
+    peeking = _socket.socket(fileno=session.fd)
+    try:
+        some = peeking.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return True
+    finally:
+        peeking.detach()
+    return not some or session.options.tls == "disable"
+
+
+class Renewal:
+    """Makes a connection as new, whatever its borrower left behind.
+
+    Attributes:
+        done: whether that went well.
+    """
+
+    __slots__ = ("_conn", "_options", "_timeout", "done")
+
+    def __init__(self, conn: ConnectionBase, options: Options, timeout: float) -> None:
+        self._conn, self._options, self._timeout = conn, options, timeout
+        self.done = False
+
+    def operation(self) -> Operation[None]:
+        """Do it.
+
+        Raises:
+            InterfaceError: it cannot be done.
+        """
+        conn, options = self._conn, self._options
+        session = conn.session
+        if session.state == RESULT:
+            yield from session.discard()
+        deadline = deadline_after(self._timeout)
+        yield from conn._reset(self._timeout)
+        if conn.database != options.database:
+            if options.database is None:
+                raise InterfaceError("there is no way back to no default database")
+            name = options.database.replace("`", "``")
+            yield from session.command(f"USE `{name}`", deadline)
+        conn.timeout = options.timeout
+        self.done = True
+
+
+class PoolBase(ABC):
+    """A pool without the waiting."""
+
+    def __init__(
+        self,
+        url: str | None,
+        hooks: tuple[Any, Any, Any],
+        on_event: Callable[[Note], object] | None,
+        options: dict[str, Any],
+    ) -> None:
+        own = {name: options.pop(name) for name in _OWN if name in options}
+        self._core = PoolCore(Settings(**own), random.random)
+        self._options = Options.of(url, **options)
+        self._configure, self._reset, self._check = hooks
+        self._on_event = on_event
+        self._notes: list[Note] = []
+        self._acts: dict[type, Callable[[Any], None]] = {
+            Connect: self._do_connect,
+            Check: self._do_check,
+            Reset: self._do_reset,
+            Watch: self._do_watch,
+            Close: self._do_close,
+            Grant: self._do_wake,
+            Done: self._do_wake,
+            Fail: self._do_fail,
+            Note: self._do_note,
+        }
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        kind = type(self)
+        return (
+            f"<{kind.__module__}.{kind.__name__} {self._options.address} "
+            f"size={stats.size} idle={stats.idle} in_use={stats.in_use}>"
+        )
+
+    # What is known
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self._core.settings
+
+    @property
+    def closed(self) -> bool:
+        """Whether it lends nothing any more."""
+        return self._core.closing
+
+    def stats(self) -> Stats:
+        """The numbers of this moment."""
+        return self._core.stats()
+
+    # What a world adds
+
+    @abstractmethod
+    def _tell(
+        self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
+    ) -> None:
+        """Hand an event to the core, and carry out what it decides."""
+
+    @abstractmethod
+    def _do_connect(self, action: Connect) -> None: ...
+
+    @abstractmethod
+    def _do_check(self, action: Check) -> None: ...
+
+    @abstractmethod
+    def _do_watch(self, action: Watch) -> None: ...
+
+    @abstractmethod
+    def _unwatch(self, slot: Slot) -> None: ...
+
+    # What is the same everywhere
+
+    def _do_reset(self, action: Reset) -> None:
+        """Leave it to the one who releases the connection, and waits for it."""
+        assert action.slot.connection is not None
+
+    def _do_close(self, action: Close) -> None:
+        slot = action.slot
+        conn, slot.connection = slot.connection, None
+        if conn is not None:
+            close(conn)
+
+    def _do_wake(self, action: Grant | Done) -> None:
+        if isinstance(action, Grant):
+            self._unwatch(action.slot)
+        wake = action.waiter.wake  # type: ignore[attr-defined]
+        if wake is not None:
+            wake()
+
+    def _do_fail(self, action: Fail) -> None:
+        action.waiter.error = action.error  # type: ignore[attr-defined]
+        wake = action.waiter.wake  # type: ignore[attr-defined]
+        if wake is not None:
+            wake()
+
+    def _do_note(self, note: Note) -> None:
+        """Keep it until the event is over: those who are told may cause another one."""
+        self._notes.append(note)
+
+    def _report(self, note: Note) -> None:
+        """Log an event, and tell whoever wants to know."""
+        if note.event == "outage":
+            log.warning(
+                "connecting to %s failed, the next try is in %.1f s: %s",
+                self._options.address,
+                note.seconds,
+                note.error,
+            )
+        elif note.event == "recovered":
+            log.info("connecting to %s works again", self._options.address)
+        elif note.event == "held" and note.slot is not None:
+            log.warning(
+                "%r has been lent for %.1f s; it was taken at %s",
+                note.slot.connection,
+                note.seconds,
+                note.origin,
+            )
+        elif note.event == "closed" and note.origin is not None and self.closed:
+            log.warning("closed while it was lent; it was taken at %s", note.origin)
+        else:
+            log.debug("%s: %r %s", note.event, note.slot, note.why or "")
+        if self._on_event is not None:
+            try:
+                self._on_event(note)
+            except Exception:
+                log.exception("on_event= raised an exception")
+
+    def _state_of(self, conn: ConnectionBase) -> Why | None:
+        """Why a connection that comes back is of no use; None if it may be."""
+        usable = conn.session.state in (READY, RESULT)
+        return None if usable and conn._options is self._options else "broken"
+
+    def _renewal(self, conn: ConnectionBase) -> Renewal:
+        return Renewal(conn, self._options, self.settings.check_timeout)
+
+    def _ping(self, conn: ConnectionBase) -> Operation[None]:
+        return conn.session.ping(deadline_after(self.settings.check_timeout))
+
+    def _connected(self, slot: Slot, conn: ConnectionBase) -> None:
+        """Take in a new connection, unless the pool has given it up meanwhile."""
+        slot.connection = conn
+        self._tell(self._core.ready, slot)
+        if slot.place == GONE:
+            close(conn)
+
+    def _patience(self, timeout: Any) -> float | None:
+        """A user's timeout, checked, in seconds."""
+        return seconds(self.settings.acquire_timeout if timeout is DEFAULT else timeout)
+
+
+def close(conn: ConnectionBase) -> None:
+    """Close a connection, whatever is going on on it."""
+    with suppress(Busy):  # who drives its handle by the C API has to end that first
+        conn.session.close()
+
+
+def caller() -> Origin:
+    """Where the caller was called."""
+    frame = sys._getframe(2)
+    return Origin(frame.f_code, frame.f_lineno)
+
+
+#: The settings that are a pool's own.
+_OWN: Final = tuple(PoolKeywords.__annotations__)

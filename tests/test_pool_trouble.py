@@ -1,0 +1,267 @@
+"""Pools whose server or network lets them down, in every world."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from stalling import StallingProxy
+from worlds import World, in_every_world
+
+from mariadb_nb import InterfaceError, OperationalError, aio
+from mariadb_nb.pool.base import has_ended
+from mariadb_nb.server import TemporaryServer
+
+
+@pytest.fixture(scope="module")
+def frail_server() -> Iterator[TemporaryServer]:
+    """A server of these tests' own, to be killed."""
+    with TemporaryServer() as server:
+        yield server
+
+
+async def ask(conn: aio.Connection, sql: str, *params: Any) -> Any:
+    """The one value that a statement gives."""
+    (row,) = await (await conn.execute(sql, params or None)).fetchall()
+    return row[0]
+
+
+@in_every_world
+async def test_outage_under_load(world: World, frail_server: TemporaryServer) -> None:
+    user = frail_server.users["native"]
+    events: list[str] = []
+    place = {"unix_socket": frail_server.socket, "user": user.name}
+    pool = world.pool(
+        **place,
+        password=user.password,
+        min_size=2,
+        max_size=4,
+        retry_first=0.05,
+        retry_longest=0.2,
+        on_event=lambda note: events.append(note.event),
+    )
+    restarting = threading.Thread(target=frail_server.restart)
+    over = threading.Event()
+
+    async def work(number: int) -> int:
+        failures = 0
+        while not over.is_set():
+            try:
+                async with pool.acquire() as conn:
+                    assert await ask(conn, "SELECT ?", number) == number
+            except OperationalError:
+                failures += 1
+            await world.pause()
+        return failures
+
+    async def break_down() -> None:
+        while pool.stats().acquired < 50:
+            await world.pause()
+        try:
+            frail_server.kill()
+            while "outage" not in events:
+                await world.pause()
+            restarting.start()
+            while "recovered" not in events or pool.stats().acquired < 500:
+                await world.pause()
+        finally:
+            over.set()
+
+    async with pool:
+        *failures, _ = await world.together(*(work(n) for n in range(8)), break_down())
+        restarting.join()
+        stats = pool.stats()
+        # Whoever had a connection when the server went may have lost a statement.
+        assert all(isinstance(count, int) and count <= 4 for count in failures)
+        assert stats.failed_connects <= 4 + events.count("outage")
+        await pool.warm_up()
+        stats = pool.stats()
+        assert stats.size == stats.idle == stats.created - sum(stats.closed.values())
+
+
+@in_every_world
+async def test_connections_are_killed_at_random(world: World) -> None:
+    killer = await world.connect("root")
+    chance = random.Random(7)
+    async with world.pool(min_size=4, max_size=4) as pool:
+        await pool.warm_up()
+        working = 8
+
+        async def work(secret: int) -> int:
+            nonlocal working
+            right = 0
+            try:
+                while right < 30 or not pool.stats().closed:
+                    mine = f"{secret}/{right}"
+                    try:
+                        async with pool.acquire() as conn:
+                            assert await ask(conn, "SELECT ?", mine) == mine
+                            right += 1
+                    except OperationalError:
+                        pass
+                return right
+            finally:
+                working -= 1
+
+        async def kill() -> None:
+            sql = "SELECT id FROM information_schema.processlist WHERE user = ?"
+            name = world.server.users["native"].name
+            while working:
+                rows = await (await killer.execute(sql, (name,))).fetchall()
+                if rows:
+                    with suppress(OperationalError):  # it has gone meanwhile
+                        await killer.kill(chance.choice(rows)[0])
+                await world.pause()
+
+        results = await world.together(*(work(n) for n in range(8)), kill())
+        assert all(isinstance(right, int) and right >= 30 for right in results[:-1])
+        assert results[-1] is None
+        await pool.warm_up()
+        stats = pool.stats()
+        assert (stats.size, stats.idle) == (4, 4)
+        assert stats.created == 4 + sum(stats.closed.values())
+        assert {*stats.closed} <= {"lost", "broken", "reset"}
+
+
+@in_every_world
+async def test_silent_peer_is_found_by_keepalive(world: World) -> None:
+    with StallingProxy("127.0.0.1", world.server.port) as proxy:
+        async with world.pool(
+            unix_socket=None,
+            host="127.0.0.1",
+            port=proxy.port,
+            keepalive_interval=0.2,
+            check_timeout=0.2,
+        ) as pool:
+            async with pool.acquire() as conn:
+                assert await ask(conn, "SELECT 1") == 1
+            proxy.stall()
+            while pool.stats().closed != {"silent": 1}:
+                await world.pause()
+            proxy.resume()
+            async with pool.acquire() as conn:
+                assert await ask(conn, "SELECT 1") == 1
+
+
+@in_every_world
+async def test_end_of_an_idle_connection_with_tls_is_seen(world: World) -> None:
+    killer = await world.connect("root")
+    async with world.pool(
+        unix_socket=None, host="127.0.0.1", port=world.server.port, tls="require"
+    ) as pool:
+        async with pool.acquire() as conn:
+            number = conn.thread_id
+        await killer.kill(number)
+        while pool.stats().closed != {"lost": 1}:
+            await world.pause()
+
+
+@pytest.mark.parametrize(
+    ("tls", "sent", "verdict"),
+    [
+        ("disable", None, None),
+        ("disable", b"", True),
+        ("disable", b"unsolicited", True),
+        ("prefer", None, None),
+        ("prefer", b"", True),
+        ("prefer", b"a record", False),
+    ],
+)
+def test_verdict_on_what_can_be_read(
+    tls: str, sent: bytes | None, verdict: bool | None
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        session: Any = SimpleNamespace(
+            fd=ours.fileno(), options=SimpleNamespace(tls=tls)
+        )
+        if sent:
+            theirs.send(sent)
+        elif sent is not None:
+            theirs.close()
+        assert has_ended(session) is verdict
+        if sent:
+            assert ours.recv(100) == sent
+
+
+def test_pool_belongs_to_one_loop(mariadb_server: TemporaryServer) -> None:
+    user = mariadb_server.users["native"]
+    pool = aio.Pool(
+        unix_socket=mariadb_server.socket, user=user.name, password=user.password
+    )
+
+    async def borrow() -> None:
+        async with pool.acquire() as conn:
+            assert await ask(conn, "SELECT 1") == 1
+
+    with asyncio.Runner() as first:
+        first.run(borrow())
+        with pytest.raises(InterfaceError, match="another event loop"):
+            asyncio.run(borrow())
+        first.run(pool.close())
+
+
+IN_A_CHILD = """
+import os, sys
+import mariadb_nb
+with mariadb_nb.Pool(sys.argv[1]) as pool:
+    with pool.acquire() as conn:
+        child = os.fork()
+        if not child:
+            try:
+                with pool.acquire():
+                    os._exit(1)
+            except mariadb_nb.InterfaceError as error:
+                assert "fork" in str(error), error
+            with mariadb_nb.Pool(sys.argv[1]) as own, own.acquire() as mine:
+                mine.execute("SELECT 1").fetchall()
+            pool.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert conn.execute("SELECT 42").fetchall() == [(42,)]
+"""
+
+PATCHED = """
+import gevent.monkey
+gevent.monkey.patch_all()
+import sys
+import gevent
+import mariadb_nb
+
+def work(secret):
+    for _ in range(10):
+        with pool.acquire() as conn:
+            assert conn.execute("SELECT ?", (secret,)).fetchall() == [(secret,)]
+
+with mariadb_nb.Pool(sys.argv[1], max_size=4) as pool:
+    tasks = [gevent.spawn(work, secret) for secret in range(16)]
+    gevent.joinall(tasks, timeout=20, raise_error=True)
+    assert all(task.ready() for task in tasks)
+    with pool.acquire() as conn:
+        pass
+    with mariadb_nb.connect(sys.argv[1]) as other:
+        other.kill(conn.thread_id)
+    with gevent.Timeout(10):
+        while not pool.stats().closed:
+            gevent.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("script", [IN_A_CHILD, PATCHED], ids=["fork", "gevent"])
+def test_in_a_process_of_its_own(mariadb_server: TemporaryServer, script: str) -> None:
+    user = mariadb_server.users["native"]
+    url = f"mariadb://{user.name}:{user.password}@localhost/?unix_socket="
+    subprocess.run(
+        [sys.executable, "-c", script, url + mariadb_server.socket],
+        check=True,
+        timeout=60,
+    )
