@@ -16,9 +16,14 @@ _FEW: Final = 64
 
 
 class Alarms:
-    """Alarms in the order of their times, one for each thing that has one."""
+    """Alarms in the order of their times, one for each thing that has one.
+
+    Attributes:
+        due: when to call ``ring``; infinite for never.
+    """
 
     def __init__(self) -> None:
+        self.due = inf
         self._times: dict[Any, float] = {}
         # Those that were moved or dropped stay in here until their time comes.
         self._heap: list[tuple[float, int, Any]] = []
@@ -33,6 +38,7 @@ class Alarms:
             self._heap = [entry for entry in self._heap if self._valid(entry)]
             heapify(self._heap)
         heappush(self._heap, (time, next(self._count), thing))
+        self.due = self._heap[0][0]
 
     def drop(self, thing: Any) -> None:
         """Do not ring for ``thing``."""
@@ -42,22 +48,18 @@ class Alarms:
         """Do not ring any more."""
         self._times.clear()
         self._heap.clear()
-
-    @property
-    def due(self) -> float:
-        """When the next one rings; infinite if none is set."""
-        heap = self._heap
-        while heap and not self._valid(heap[0]):
-            heappop(heap)
-        return heap[0][0] if heap else inf
+        self.due = inf
 
     def ring(self, now: float) -> Any:
         """Take the thing whose time has come first, or None."""
-        if self.due > now:
-            return None
-        _, _, thing = heappop(self._heap)
-        del self._times[thing]
-        return thing
+        heap, found = self._heap, None
+        while found is None and heap and heap[0][0] <= now:
+            entry = heappop(heap)
+            if self._valid(entry):
+                found = entry[2]
+                del self._times[found]
+        self.due = heap[0][0] if heap else inf
+        return found
 
     def _valid(self, entry: tuple[float, int, Any]) -> bool:
         return self._times.get(entry[2]) == entry[0]

@@ -52,7 +52,7 @@ from .slots import (
     Slots,
     Waiter,
 )
-from .stats import BOUNDS, Stats, Tally
+from .stats import Stats, Tally
 
 #: The alarms that are not a slot's.
 _PATIENCE: Final = "somebody's deadline"
@@ -103,25 +103,7 @@ class PoolCore:
 
     def stats(self) -> Stats:
         """The numbers of this moment."""
-        settings, tally, count = self.settings, self._tally, self.slots.count
-        return Stats(
-            min_size=settings.min_size,
-            max_size=settings.max_size,
-            size=len(self.slots),
-            idle=count[IDLE],
-            in_use=count[IN_USE],
-            connecting=count[CONNECTING],
-            tending=count[CHECKING] + count[RESETTING],
-            waiting=len(self._queue),
-            acquired=sum(tally.waits),
-            timeouts=tally.timeouts,
-            created=tally.created,
-            failed_connects=tally.failed_connects,
-            closed=dict(tally.closed),
-            waits=dict(zip(BOUNDS, tally.waits, strict=True)),
-            wait_seconds=tally.wait_seconds,
-            longest_wait=tally.longest_wait,
-        )
+        return self._tally.stats(self.settings, self.slots.count, len(self._queue))
 
     # What happens: to those who wait
 
@@ -218,7 +200,7 @@ class PoolCore:
             pause = self._backoff.failed(self._now, slot.attempt, error)
             if pause:
                 self._actions.append(Note("outage", error=error, seconds=pause))
-            if final and not self.slots:
+            if final and not self.slots.size:
                 for waiter in (*self._queue, *self._warming):
                     self._fail(waiter, error)
         return self._settle()
@@ -249,7 +231,7 @@ class PoolCore:
         """Have other bounds. What is lent and too much is closed when it comes back."""
         self._begin(now)
         self.settings = self.settings.changed(min_size=min_size, max_size=max_size)
-        surplus = len(self.slots) - max_size
+        surplus = self.slots.size - max_size
         unborn = [slot for slot in self.slots if slot.place == CONNECTING]
         for slot in [*unborn, *self.slots.idle][: max(surplus, 0)]:
             self._retire(slot, "surplus")
@@ -281,8 +263,10 @@ class PoolCore:
 
     def _begin(self, now: float) -> None:
         """Set the clock, and do first what was due before this event."""
-        self._now = max(now, self._now)
-        self._ring()
+        if now > self._now:
+            self._now = now
+        if self._alarms.due <= self._now:
+            self._ring()
 
     def _settle(self) -> list[Action]:
         """Bring together who waits and what is there, until nothing is due."""
@@ -292,7 +276,7 @@ class PoolCore:
                 self._make_connections()
                 if self._warming and self.slots.open >= self.settings.min_size:
                     self._tell(self._warming)
-            elif not self.slots:
+            elif not self.slots.size:
                 self._tell(self._leaving)
                 self._alarms.clear()
             if self._alarms.due > self._now:
@@ -425,10 +409,10 @@ class PoolCore:
 
     def _ends(self, slot: Slot) -> tuple[float, float]:
         """When its lifetime is over, and when it has been idle for too long."""
-        lifetime, idle = self.settings.max_lifetime, self.settings.max_idle
+        settings = self.settings
         return (
-            inf if lifetime is None else slot.born + lifetime * slot.spread,
-            inf if idle is None else slot.used + idle,
+            slot.born + (settings.max_lifetime or inf) * slot.spread,
+            slot.used + (settings.max_idle or inf),
         )
 
     def _reason_to_go(self, slot: Slot) -> Why | None:
@@ -436,12 +420,12 @@ class PoolCore:
             return "closed"
         if slot.drained:
             return "drained"
-        if len(self.slots) > self.settings.max_size:
+        if self.slots.size > self.settings.max_size:
             return "surplus"
         life, idle = self._ends(slot)
-        return (
-            "lifetime" if life <= self._now else "idle" if idle <= self._now else None
-        )
+        if life <= self._now:
+            return "lifetime"
+        return "idle" if idle <= self._now else None
 
     def _check(self, slot: Slot) -> None:
         self.slots.move(slot, CHECKING)
@@ -472,10 +456,12 @@ class PoolCore:
     def _make_connections(self) -> None:
         """Begin as many connects as are needed and allowed now."""
         settings, slots, backoff = self.settings, self.slots, self._backoff
+        if not self._queue and slots.size >= settings.min_size:
+            return  # and this is the most frequent case
         connecting = slots.count[CONNECTING]
         coming = connecting + slots.count[CHECKING] + slots.count[RESETTING]
-        need = max(settings.min_size - len(slots), len(self._queue) - coming)
-        need = min(need, settings.max_size - len(slots))
+        need = max(settings.min_size - slots.size, len(self._queue) - coming)
+        need = min(need, settings.max_size - slots.size)
         if need <= 0:
             return
         if self._now < backoff.retry_at:

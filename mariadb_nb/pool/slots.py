@@ -97,19 +97,18 @@ class Slots:
     """All slots of a pool.
 
     Attributes:
+        size: how many there are.
         count: how many are in each place.
         idle: those that can be lent; the last one was used last.
     """
 
     def __init__(self) -> None:
         self._slots: dict[Slot, None] = {}
+        self.size = 0
         self.idle: OrderedDict[Slot, None] = OrderedDict()
         self.count: dict[Place, int] = dict.fromkeys(
             (CONNECTING, IDLE, CHECKING, IN_USE, RESETTING), 0
         )
-
-    def __len__(self) -> int:
-        return len(self._slots)
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(tuple(self._slots))  # they may go meanwhile
@@ -117,11 +116,12 @@ class Slots:
     @property
     def open(self) -> int:
         """How many have a connection."""
-        return len(self._slots) - self.count[CONNECTING]
+        return self.size - self.count[CONNECTING]
 
     def add(self, slot: Slot) -> None:
         """Take in a new slot, whose connection is about to be made."""
         self._slots[slot] = None
+        self.size += 1
         self.count[slot.place] += 1
 
     def move(self, slot: Slot, place: Place) -> None:
@@ -139,6 +139,7 @@ class Slots:
     def remove(self, slot: Slot) -> None:
         """Give a slot up, wherever it is."""
         del self._slots[slot]
+        self.size -= 1
         self.count[slot.place] -= 1
         self.idle.pop(slot, None)
         slot.place = GONE

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
+from .settings import Settings
+from .slots import CHECKING, CONNECTING, IDLE, IN_USE, RESETTING, Place
+
 #: Upper bounds, in seconds, of the classes of waiting times.
 BOUNDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, inf)
 
@@ -76,3 +79,32 @@ class Tally:
         self.wait_seconds += seconds
         if seconds > self.longest_wait:
             self.longest_wait = seconds
+
+    def stats(
+        self, settings: Settings, count: Mapping[Place, int], waiting: int
+    ) -> Stats:
+        """Put the numbers together with those of this moment.
+
+        Args:
+            settings: as they are.
+            count: how many slots are in each place.
+            waiting: how many wait for one.
+        """
+        return Stats(
+            min_size=settings.min_size,
+            max_size=settings.max_size,
+            size=sum(count.values()),
+            idle=count[IDLE],
+            in_use=count[IN_USE],
+            connecting=count[CONNECTING],
+            tending=count[CHECKING] + count[RESETTING],
+            waiting=waiting,
+            acquired=sum(self.waits),
+            timeouts=self.timeouts,
+            created=self.created,
+            failed_connects=self.failed_connects,
+            closed=dict(self.closed),
+            waits=dict(zip(BOUNDS, self.waits, strict=True)),
+            wait_seconds=self.wait_seconds,
+            longest_wait=self.longest_wait,
+        )
