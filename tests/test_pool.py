@@ -334,6 +334,25 @@ async def test_close_waits_for_what_is_lent(world: World) -> None:
 
 
 @in_every_world
+async def test_who_keeps_a_connection_and_closes_it_harms_nobody(world: World) -> None:
+    async with world.pool(max_size=1) as pool:
+        async with pool.acquire() as kept:
+            pass
+        await kept.close()
+        async with pool.acquire() as conn:
+            assert await ask(conn, "SELECT 1") == 1
+        assert pool.stats().created == 2
+
+
+@in_every_world
+async def test_pool_may_be_resized_before_its_first_use(world: World) -> None:
+    pool = world.pool()
+    pool.resize(min_size=2, max_size=2)
+    await pool.warm_up()
+    assert pool.stats().idle == 2
+
+
+@in_every_world
 async def test_acquire_is_for_one_connection_at_a_time(world: World) -> None:
     async with world.pool() as pool:
         lease = pool.acquire()

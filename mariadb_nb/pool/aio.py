@@ -112,10 +112,12 @@ class Pool(PoolBase):
 
     def resize(self, *, min_size: int, max_size: int) -> None:
         """Have other bounds. What is lent and too much is closed when it comes back."""
+        self._begin()
         self._tell(self._core.resize, min_size, max_size)
 
     def drain(self) -> None:
         """Replace every connection: idle ones now, others when they come back."""
+        self._begin()
         self._tell(self._core.drain)
 
     async def close(self, *, timeout: float | None = 10.0) -> None:
@@ -247,7 +249,8 @@ class Pool(PoolBase):
 
     def _do_watch(self, action: Watch) -> None:
         slot = action.slot
-        slot.connection._runner.watch(lambda: self._readable(slot))
+        if slot.connection.session.state == READY:  # or it is found when it is lent
+            slot.connection._runner.watch(lambda: self._readable(slot))
 
     def _readable(self, slot: Slot) -> None:
         """Look at an idle connection from which something can be read."""

@@ -166,10 +166,12 @@ class Pool(PoolBase):
 
     def resize(self, *, min_size: int, max_size: int) -> None:
         """Have other bounds. What is lent and too much is closed when it comes back."""
+        self._begin()
         self._tell(self._core.resize, min_size, max_size)
 
     def drain(self) -> None:
         """Replace every connection: idle ones now, others when they come back."""
+        self._begin()
         self._tell(self._core.drain)
 
     def close(self, *, timeout: float | None = 10.0) -> None:
@@ -320,9 +322,10 @@ class Pool(PoolBase):
             self._tell(self._core.readable, slot, dead=ended)
 
     def _do_watch(self, action: Watch) -> None:
-        slot = action.slot
-        if self._watcher is not None:
-            fd = self._watched[slot] = slot.connection.session.fd
+        slot, session = action.slot, action.slot.connection.session
+        # Who kept it may have closed it: that is found when it is lent.
+        if self._watcher is not None and session.state == READY:
+            fd = self._watched[slot] = session.fd
             self._watcher.watch(fd, self, slot)
 
     def _unwatch(self, slot: Slot) -> None:

@@ -110,8 +110,9 @@ class Watcher:
         self._ring()
 
     def _ring(self) -> None:
-        with suppress(BlockingIOError):  # then it is ringing already
-            os.write(self._bell, b"!")
+        with self._lock, suppress(BlockingIOError):  # then it is ringing already
+            if self._bell >= 0:
+                os.write(self._bell, b"!")
 
     # In the thread
 
@@ -127,8 +128,10 @@ class Watcher:
         finally:
             self._runner.close()
             self._idle.close()
-            os.close(self._inbox)
-            os.close(self._bell)
+            with self._lock:
+                os.close(self._inbox)
+                os.close(self._bell)
+                self._bell = -1  # the number may be somebody else's now
 
     def _serve(self) -> Operation[None]:
         """Do what was posted, and what is due."""
