@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import pytest
 
@@ -94,6 +94,31 @@ def test_the_options_are_all_there_with_their_defaults() -> None:
     for name in ("host", "user", "tls"):
         defaults[name] = listed[name]
     assert listed == defaults
+
+
+def test_the_settings_of_pools_are_all_there_with_their_defaults() -> None:
+    from mariadb_nb.pool.settings import Settings
+
+    listed = {
+        name.strip("`"): default for name, default, _ in table("pool.md", "Settings")
+    }
+    assert listed == {
+        field.name: f"`{field.default!r}`" for field in dataclasses.fields(Settings)
+    }
+
+
+def test_the_reasons_why_a_pool_closes_connections_are_all_there() -> None:
+    from mariadb_nb.pool.decisions import Why
+
+    listed = [name.strip("`") for name, _ in table("pool.md", "Statistics")]
+    assert listed == list(get_args(Why))
+
+
+def test_the_events_of_pools_are_all_there() -> None:
+    from mariadb_nb.pool.decisions import Note
+
+    listed = [name.strip("`") for name, *_ in table("pool.md", "Events")]
+    assert listed == list(get_args(get_type_hints(Note)["event"]))
 
 
 def test_the_errors_are_all_there_with_their_bases() -> None:
