@@ -331,7 +331,7 @@ class Pool(PoolBase):
     def _unwatch(self, slot: Slot) -> None:
         fd = self._watched.pop(slot, None)
         if fd is not None and self._watcher is not None:
-            self._watcher.unwatch(fd)
+            self._watcher.unwatch(fd, slot)
 
     def _do_connect(self, action: Connect) -> None:
         slot = action.slot

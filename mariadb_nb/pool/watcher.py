@@ -67,13 +67,15 @@ class Watcher:
 
     def watch(self, fd: int, pool: Watched, slot: Slot) -> None:
         """Have ``pool.look_at(slot)`` called as long as ``fd`` is readable."""
-        self.unwatch(fd)  # who closed it behind the pool's back left it here
+        with suppress(KeyError):
+            self._idle.unregister(fd)  # left by one that was closed behind our back
         self._idle.register(fd, selectors.EVENT_READ, (pool, slot))
 
-    def unwatch(self, fd: int) -> None:
-        """Do not watch ``fd`` any more, if it is watched."""
-        with suppress(KeyError, ValueError):
-            self._idle.unregister(fd)
+    def unwatch(self, fd: int, slot: Slot) -> None:
+        """Do not watch ``fd`` any more, if it is watched for this slot."""
+        with suppress(KeyError):
+            if self._idle.get_key(fd).data[1] is slot:
+                self._idle.unregister(fd)
 
     def remind(self, pool: Watched, due: float) -> None:
         """Have ``pool.time_up()`` called at ``due``, or earlier."""
