@@ -17,8 +17,10 @@ import pytest
 from stalling import StallingProxy
 from worlds import World, in_every_world
 
+import mariadb_nb
 from mariadb_nb import InterfaceError, OperationalError, aio
 from mariadb_nb.pool.base import has_ended
+from mariadb_nb.pool.decisions import Note
 from mariadb_nb.server import TemporaryServer
 
 
@@ -208,6 +210,30 @@ def test_pool_belongs_to_one_loop(mariadb_server: TemporaryServer) -> None:
         with pytest.raises(InterfaceError, match="another event loop"):
             asyncio.run(borrow())
         first.run(pool.close())
+
+
+def test_ctrl_c_in_the_middle_of_an_event(mariadb_server: TemporaryServer) -> None:
+    user = mariadb_server.users["native"]
+    with mariadb_nb.Pool(
+        unix_socket=mariadb_server.socket,
+        user=user.name,
+        password=user.password,
+        min_size=3,
+    ) as pool:
+        pool.warm_up()
+        conns = [slot.connection for slot in pool._core.slots]
+        note = pool._acts[Note]
+
+        def interrupted(action: Note) -> None:
+            pool._acts[Note] = note
+            raise KeyboardInterrupt
+
+        pool._acts[Note] = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            pool.drain()
+        pool.warm_up()
+        assert all(conn.closed for conn in conns)
+        assert pool.stats().size == 3
 
 
 IN_A_CHILD = """

@@ -8,6 +8,7 @@ watcher's thread, hooks and resets in those of the users.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from threading import Lock
@@ -140,6 +141,7 @@ class Pool(PoolBase):
         self._due = inf
         self._work: dict[Slot, Callable[[], None]] = {}
         self._watched: dict[Slot, int] = {}
+        self._todo: deque[Action] = deque()
 
     # What its users call
 
@@ -295,7 +297,10 @@ class Pool(PoolBase):
         self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
     ) -> None:
         with self._lock:
-            for action in event(monotonic(), *arguments, **more):
+            todo = self._todo
+            todo.extend(event(monotonic(), *arguments, **more))
+            while todo:  # Ctrl-C may come here: then the next event goes on with it
+                action = todo.popleft()
                 self._acts[action.__class__](action)
             notes, self._notes = self._notes, []
             due, serving = self._core.due, self._watcher
