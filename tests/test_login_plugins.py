@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 import pytest
 from login_methods import Account
 from login_server import LoginServer
-from option_support import OK, SECRET, ScriptedServer, refused
+from option_support import SECRET, ScriptedServer, refused
 from plugin_cases import CASES, EVIL
+from server_packets import OK
 from worlds import World, in_every_world
 
 import mariadb_nb

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 import thread_cases
-from test_misuse import run
+from case_table import run_case
 
 from mariadb_nb.server import TemporaryServer
 
@@ -23,9 +23,9 @@ OVER_TLS = (
 
 @pytest.mark.parametrize("case", thread_cases.CASES)
 def test_threads(case: str, mariadb_server: TemporaryServer) -> None:
-    run("thread_cases", case, "unix", mariadb_server)
+    run_case("thread_cases", mariadb_server, case, "unix")
 
 
 @pytest.mark.parametrize("case", OVER_TLS)
 def test_threads_over_tls(case: str, mariadb_server: TemporaryServer) -> None:
-    run("thread_cases", case, "tls", mariadb_server)
+    run_case("thread_cases", mariadb_server, case, "tls")
