@@ -242,7 +242,7 @@ def one_channel_fought_over(transport: str) -> None:
                         assert reply.columns is not None
                         assert len(reply.columns) == 2
             if number == seed:
-                outcome_of(channel.abort)
+                channel.shutdown()
 
         in_threads(work)
         channel.close()
