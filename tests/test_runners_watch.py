@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,6 +108,35 @@ def test_watch_that_has_ended_tells_nothing(
         theirs.send(b"3")
         await turns(other)
         assert told == []
+        runner.forget()
+
+    run(body)
+
+
+def test_watch_that_ends_when_it_has_been_woken_tells_nothing(
+    run: Callable[[Body], None], pair: Pair
+) -> None:
+    async def body() -> None:
+        runner, other = runners.current_async()(), runners.current_async()()
+        ours, theirs = pair
+        mine, yours = socket.socketpair()
+        mine.setblocking(False)
+        with mine, yours:
+            theirs.send(b"1")
+            runner.keep(ours.fileno())
+            assert await runner.run(receive(ours)) == b"1"
+            for _ in range(50):
+                told: list[bool] = []
+                runner.watch(partial(told.append, True))
+                await turns(other)
+                theirs.send(b"2")
+                yours.send(b"2")  # both are found in the same turn of the loop
+                assert await other.run(receive(mine)) == b"2"
+                before = list(told)
+                runner.watch(None)
+                await turns(other)
+                assert told == before
+                assert await runner.run(receive(ours)) == b"2"
         runner.forget()
 
     run(body)

@@ -76,7 +76,8 @@ async def _until_readable(
     with scope:
         if not scope.cancel_called:  # the descriptor may be somebody else's by now
             await trio.lowlevel.wait_readable(fd)
-            on_readable()
+            if not scope.cancel_called:  # after it was woken, and before it ran
+                on_readable()
 
 
 class Runner:
