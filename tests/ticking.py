@@ -50,7 +50,8 @@ async def lateness(world: World, work: Callable[[], Awaitable[object]]) -> float
     async def tick() -> None:
         nonlocal latest
         while not over:
-            begun, starved = monotonic(), _starved()
+            # In this order: what it waits for in between is taken off too much.
+            starved, begun = _starved(), monotonic()
             await _sleep(world, _PERIOD)
             taken = monotonic() - begun - (_starved() - starved)
             latest = max(latest, taken - _PERIOD)
