@@ -147,7 +147,13 @@ class SessionMachine(RuleBasedStateMachine):
     def ready(self) -> None:
         self._step(self.operation.send, self.wait.events)
 
-    @precondition(lambda self: self.operation is not None and self.wait != PAUSE)
+    def _has_time(self) -> bool:
+        """Whether something waits whose deadline has not passed."""
+        if self.operation is None or self.wait == PAUSE:
+            return False
+        return self.wait.deadline is None or self.library.now < self.wait.deadline
+
+    @precondition(_has_time)
     @rule()
     def woken_for_nothing(self) -> None:
         before = self.wait
