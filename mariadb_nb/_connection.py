@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import parameters
 from ._cursor import DEFAULT, seconds
@@ -53,11 +53,12 @@ class ConnectionBase:
 
     Args:
         options: where and how to connect.
+        session: one that is connected already; None for a new one.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, session: Session | None = None) -> None:
         self._options = options
-        self._session = Session(options)
+        self._session = session or Session(options)
         #: Runs an operation: set by the world's own class.
         self._run: Any
         self._encoders = options.encoders
@@ -76,6 +77,17 @@ class ConnectionBase:
             f"<{type(self).__module__}.{type(self).__name__} {self._options.address} "
             f"{session.state} id={session.thread_id}>"
         )
+
+    def _hand_over(self) -> Self:
+        """The same connection for somebody else; for whoever has this, it is closed.
+
+        Raises:
+            Busy: an operation is under way.
+            InterfaceError: it is closed or broken.
+        """
+        heir = type(self)(self._options, self._session.hand_over())
+        heir._readings = self._readings
+        return heir
 
     # How values and rows are read
 

@@ -19,6 +19,7 @@ from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, END, CursorBase, Parameters
 from .options import Keywords, Options, Password
 from .rows import RowFactory
+from .session import Session
 from .transactions import Xid
 
 if TYPE_CHECKING:
@@ -156,12 +157,14 @@ class Connection(ConnectionBase):
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, options: Options) -> None:
-        super().__init__(options)
+    def __init__(self, options: Options, session: Session | None = None) -> None:
+        super().__init__(options, session)
         self._runner = runners.current_async()()
         self._run = self._runner.run
         self._clean_up = self._runner.run_shielded
         self._session.on_close = self._runner.forget
+        if session is not None:
+            self._runner.keep(session.fd)
 
     def cursor(
         self,

@@ -15,6 +15,7 @@ from ._cursor import DEFAULT, Parameters
 from .cursor import Cursor
 from .options import Keywords, Options, Password
 from .rows import RowFactory
+from .session import Session
 from .transactions import Xid
 
 _T = TypeVar("_T")
@@ -62,11 +63,13 @@ class Connection(ConnectionBase):
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, options: Options) -> None:
-        super().__init__(options)
+    def __init__(self, options: Options, session: Session | None = None) -> None:
+        super().__init__(options, session)
         self._runner = runners.default()()
         self._run = self._runner.run
         self._session.on_close = self._runner.forget
+        if session is not None:
+            self._runner.keep(session.fd)
 
     def cursor(
         self,

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 IN_TRANSACTION: Final = 1
 AUTOCOMMIT: Final = 2
 
+#: What ``hand_over`` hands over.
+_OF_THE_CONNECTION: Final = (
+    *("state", "thread_id", "server_info", "server_version", "waits"),
+    *("_mysql", "_channel", "_worth_saving", "_status_is_old"),
+)
+
 #: Who reads a stream that was given up.
 _NOBODY: Final = type(None)
 
@@ -67,6 +73,7 @@ class Session(Turns):
     Attributes:
         thread_id: the connection's number on the server; 0 before it is connected.
         server_info: the server's version as it calls it.
+        server_version: the same in numbers; zeros before it is connected.
         on_close: is called before the connection's descriptor is closed.
     """
 
@@ -82,6 +89,7 @@ class Session(Turns):
         self._bare = bare
         self.thread_id = 0
         self.server_info = ""
+        self.server_version = (0, 0, 0)
         self.on_close: Callable[[], None] | None = None
         self._make_channel = make_channel
         self._mysql: CData = ffi.NULL
@@ -142,6 +150,8 @@ class Session(Turns):
             raise OperationalError(f"{options.address} is connected without TLS")
         self.thread_id = lib.mysql_thread_id(self._mysql)
         self.server_info = ffi.string(lib.mysql_get_server_info(self._mysql)).decode()
+        version = lib.mysql_get_server_version(self._mysql)
+        self.server_version = (version // 10000, version // 100 % 100, version % 100)
         address = int(ffi.cast("uintptr_t", self._mysql))
         self._channel = self._make_channel(address)
         fd = self._channel.fd
@@ -157,6 +167,27 @@ class Session(Turns):
         if self._channel is not None:
             self._channel.close()
         self._mysql, self._pair = ffi.NULL, None
+
+    def hand_over(self) -> Session:
+        """Move the connection to a new session; this one is closed then.
+
+        Whoever still has this session, its cursors for example, can do nothing any more
+        to what the connection is used for next.
+
+        Raises:
+            Busy: an operation is under way.
+            InterfaceError: there is no connection.
+        """
+        heir = Session(self.options, bare=self._bare, make_channel=self._make_channel)
+        with self._undisturbed():
+            if self.state not in (state.READY, state.RESULT):
+                raise state.refusal(self.state)
+            if self.on_close is not None:
+                self.on_close()
+            for name in _OF_THE_CONNECTION:
+                setattr(heir, name, getattr(self, name))
+            self.state, self._channel, self._mysql = state.CLOSED, None, ffi.NULL
+        return heir
 
     def _rescue(self) -> Operation[None]:
         """End the statement that is suspended and read its reply away."""
@@ -381,14 +412,6 @@ class Session(Turns):
     def fd(self) -> int:
         """The descriptor of its socket; -1 if there is none."""
         return self._channel.fd if self._channel is not None else -1
-
-    @property
-    def server_version(self) -> tuple[int, int, int]:
-        """The server's version in numbers; zeros before it is connected."""
-        if self._mysql == ffi.NULL:
-            return (0, 0, 0)
-        number = lib.mysql_get_server_version(self._mysql)
-        return (number // 10000, number // 100 % 100, number % 100)
 
     @property
     def server_status(self) -> int:

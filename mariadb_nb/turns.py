@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from . import state
 from .errors import Busy, Deadlock, InterfaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .operations import Pair
     from .options import Options
@@ -147,6 +147,17 @@ class Turns(ABC):
             self._settle()
             self._status_is_old = True  # what was drained may have ended in an error
 
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Have the turn for a block that does not wait; raises ``Busy``."""
+        owner = object()
+        try:
+            if self._turn.setdefault(_TURN, owner) is not owner:
+                raise state.refusal(state.BUSY)
+            yield
+        finally:
+            self._release(owner)
+
     def _settle(self) -> None:
         """Find the state after an operation: it depends on what is left to read."""
         event = _STANDING[self._channel.standing]
@@ -200,3 +211,5 @@ class Turns(ABC):
         finally:
             if self._turn.get(_TURN) is owner:
                 del self._turn[_TURN]
+                if self._ending != event:
+                    self._end(state.CLOSE)  # which was asked for meanwhile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -334,14 +335,34 @@ async def test_close_waits_for_what_is_lent(world: World) -> None:
 
 
 @in_every_world
-async def test_who_keeps_a_connection_and_closes_it_harms_nobody(world: World) -> None:
+async def test_who_keeps_a_connection_reaches_nobody_with_it(world: World) -> None:
     async with world.pool(max_size=1) as pool:
         async with pool.acquire() as kept:
-            pass
-        await kept.close()
+            cur, other = await kept.execute("SELECT 'mine'"), kept.cursor()
+            stream = kept.cursor(stream=True)
+            await stream.execute("SELECT seq FROM seq_1_to_1000000")
+        assert kept.closed
         async with pool.acquire() as conn:
-            assert await ask(conn, "SELECT 1") == 1
-        assert pool.stats().created == 2
+            await conn.execute("SET @secret = 'yours'")
+            uses: list[Callable[[], Awaitable[object]]] = [
+                *(kept.ping, kept.rollback, kept.reset, stream.fetchone),
+                lambda: kept.execute("SET @secret = 'mine'"),
+                lambda: other.execute("SET @secret = 'mine'"),
+            ]
+            for use in uses:
+                with pytest.raises(InterfaceError):
+                    await use()
+            assert await cur.fetchall() == [("mine",)]  # it had them already
+            await stream.close()
+            await kept.close()
+            assert await ask(conn, "SELECT @secret") == "yours"
+        for use in uses:  # nor does it disturb the watch
+            with pytest.raises(InterfaceError):
+                await use()
+        witness = await world.connect("root")
+        await witness.kill(conn.thread_id)
+        await until(world, lambda: pool.stats().size == 0)
+        assert pool.stats().created == 1
 
 
 @in_every_world

@@ -287,3 +287,40 @@ def test_session_that_was_not_closed(library: ScriptedLibrary) -> None:
     with pytest.warns(ResourceWarning, match="nowhere READY id=1> was not closed"):
         forgotten.clear()
     assert channel.closed
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_connection_that_is_handed_over(
+    library: ScriptedLibrary, streaming: bool
+) -> None:
+    old = library.connected()
+    if streaming:
+        library.statements[SQL] = (READ, Ends(["a reply"], rows=True))
+        run(old.query(SQL, PLAIN, stream=True))
+    begun = old.query(SQL, PLAIN)
+    heir = old.hand_over()
+    library.sessions.append(heir)
+    assert (old.state, old.fd) == ("CLOSED", -1)
+    assert heir.state == ("RESULT" if streaming else "READY")
+    assert (heir.fd, heir.thread_id, heir.server_version) == (101, 1, (10, 11, 0))
+    run(heir.discard())
+    library.statements[SQL] = ANSWERED
+    for make in (lambda: begun, *operations(old).values()):
+        with pytest.raises(InterfaceError):
+            run(make())
+    with pytest.raises(InterfaceError):
+        old.hand_over()
+    old.close()
+    assert works(library, heir)
+
+
+def test_connection_is_not_handed_over_in_an_operation(
+    library: ScriptedLibrary,
+) -> None:
+    session = library.connected()
+    operation = session.query(SQL, PLAIN)
+    next(operation)
+    with pytest.raises(Busy):
+        session.hand_over()
+    resume(operation)
+    assert works(library, session)

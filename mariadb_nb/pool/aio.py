@@ -200,7 +200,8 @@ class Pool(PoolBase):
         return True
 
     async def _give_back(self, slot: Slot, conn: Connection) -> None:
-        self._tell(self._core.release, slot, self._state_of(conn))
+        conn, why = self._taken_back(slot, conn)
+        self._tell(self._core.release, slot, why)
         if slot.place != RESETTING:
             return
         renewal = self._renewal(conn)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from .._connection import ConnectionBase
 from .._cursor import DEFAULT, seconds
@@ -29,7 +29,7 @@ from ..errors import (
 )
 from ..options import Keywords, Options
 from ..session import Session, deadline_after
-from ..state import READY, RESULT
+from ..state import RESULT
 from ..wait import Operation
 from .core import IS_CLOSED, PoolCore
 from .decisions import (
@@ -50,6 +50,8 @@ from .slots import GONE, Slot, Waiter
 from .stats import Stats
 
 log = logging.getLogger("mariadb_nb.pool")
+
+_C = TypeVar("_C", bound=ConnectionBase)
 
 #: Refusals that the next connect will meet too: of the user, host or database.
 _FINAL: Final = frozenset({1044, 1045, 1049, 1130, 1698})
@@ -287,10 +289,19 @@ class PoolBase(ABC):
             except Exception:
                 log.exception("on_event= raised an exception")
 
-    def _state_of(self, conn: ConnectionBase) -> Why | None:
-        """Why a connection that comes back is of no use; None if it may be."""
-        usable = conn.session.state in (READY, RESULT)
-        return None if usable and conn._options is self._options else "broken"
+    def _taken_back(self, slot: Slot, conn: _C) -> tuple[_C, Why | None]:
+        """Take a connection from its borrower, for whom it is closed from now on.
+
+        Returns:
+            The connection for the next one, and why it is of no use; None if it may be.
+        """
+        if slot.connection is not conn or conn._options is not self._options:
+            return conn, "broken"
+        try:
+            heir = slot.connection = conn._hand_over()
+        except InterfaceError:  # it is closed, or the borrower is at work on it yet
+            return conn, "broken"
+        return heir, None
 
     def _renewal(self, conn: ConnectionBase) -> Renewal:
         return Renewal(conn, self._options, self.settings.check_timeout)

@@ -277,7 +277,9 @@ class Pool(PoolBase):
     def _give_back(self, slot: Slot, conn: Connection) -> None:
         if self._process != os.getpid():
             return  # a child's copy
-        self._tell(self._core.release, slot, self._state_of(conn))
+        with self._lock:
+            conn, why = self._taken_back(slot, conn)
+        self._tell(self._core.release, slot, why)
         if slot.place != RESETTING:
             return
         done = False
