@@ -60,12 +60,13 @@ static const void *const nb_guard_claims = &nb_guard_functions;
 """
 
 
-def emit(output: Path, include_dirs: Sequence[Path]) -> None:
+def emit(output: Path, include_dirs: Sequence[Path], bundled: bool = False) -> None:
     """Write the C source of ``mariadb_nb._ffi`` for the library at hand.
 
     Args:
         output: the file to write.
         include_dirs: where the library's headers are.
+        bundled: whether the library is to go into the wheel, so that no other will do.
     """
     declared = declarations.read()
     known = declarations.library_names(include_dirs)
@@ -77,10 +78,12 @@ def emit(output: Path, include_dirs: Sequence[Path]) -> None:
     missing = "".join(f'"{name}", ' for name in sorted(absent))
     ffi.cdef("static const char *const nb_missing[];")
     ffi.cdef("static const void *const nb_guard_claims;")
+    ffi.cdef("static const bool nb_bundled;")
     preamble = (
         PREAMBLE
         + guard.wrappers(declared, absent)
         + f"\nstatic const char *const nb_missing[] = {{{missing}NULL}};\n"
+        + f"static const bool nb_bundled = {str(bundled).lower()};\n"
     )
     ffi.set_source("mariadb_nb._ffi", preamble)
     output.parent.mkdir(parents=True, exist_ok=True)

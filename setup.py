@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 OLDEST = (3, 3)
@@ -60,6 +61,8 @@ class Library(NamedTuple):
     libraries: list[str]
     origin: str
     rpath: bool = False
+    #: What a wheel has to have beside the library if it bundles it: see wheels/.
+    bundle: Path | None = None
 
 
 def give_up(problem: str) -> NoReturn:
@@ -104,8 +107,14 @@ def from_prefix(prefix: Path) -> Library:
         absent = "include/mariadb/mysql.h" if include is None else "lib/libmariadb"
         give_up(f"MARIADB_NB_PREFIX is {prefix}, but there is no {absent} in it.")
     name = "libmariadb" if sys.platform == "win32" else "mariadb"
+    bundle = prefix / "share" / "mariadb_nb"
     return Library(
-        [str(include)], [str(folder)], [name], f"MARIADB_NB_PREFIX={prefix}", True
+        [str(include)],
+        [str(folder)],
+        [name],
+        f"MARIADB_NB_PREFIX={prefix}",
+        rpath=True,
+        bundle=bundle if bundle.is_dir() else None,
     )
 
 
@@ -165,7 +174,7 @@ class BuildExtensions(build_ext):
 
         generated = Path(self.build_temp) / "_ffi.c"
         include_dirs = [Path(folder) for folder in library.include_dirs]
-        build_ffi.emit(generated, include_dirs)
+        build_ffi.emit(generated, include_dirs, library.bundle is not None)
         sources = {
             "mariadb_nb._ffi": [str(generated), *build_ffi.SOURCES],
             "mariadb_nb._wire": [str(path) for path in sorted(WIRE.glob("*.c"))],
@@ -195,6 +204,15 @@ class BuildExtensions(build_ext):
         extension.extra_compile_args += flags
 
 
+class BuildWheel(bdist_wheel):
+    """Put in the licences and the bill of materials of a library to be bundled."""
+
+    def write_wheelfile(self, wheelfile_base: str, *rest: str) -> None:
+        super().write_wheelfile(wheelfile_base, *rest)
+        if (bundle := find_library().bundle) is not None:
+            shutil.copytree(bundle, wheelfile_base, dirs_exist_ok=True)
+
+
 # cffi writes code for the limited API; not for debug and free-threaded builds.
 LIMITED = not sysconfig.get_config_var("Py_DEBUG") and not sysconfig.get_config_var(
     "Py_GIL_DISABLED"
@@ -206,5 +224,5 @@ if __name__ == "__main__":
             Extension("mariadb_nb._ffi", [], py_limited_api=LIMITED),
             Extension("mariadb_nb._wire", []),
         ],
-        cmdclass={"build_ext": BuildExtensions},
+        cmdclass={"build_ext": BuildExtensions, "bdist_wheel": BuildWheel},
     )

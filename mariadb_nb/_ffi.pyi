@@ -4078,6 +4078,7 @@ class Lib:
     MYSQL_WAIT_TIMEOUT: Final[int]
     nb_missing: Final[CData]
     nb_guard_claims: Final[CData]
+    nb_bundled: Final[int]
 
 ffi: Final[FFI]
 lib: Final[Lib]

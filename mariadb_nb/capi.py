@@ -45,6 +45,40 @@ def _missing() -> frozenset[str]:
     return frozenset(names)
 
 
+def _complaint(built: int, loaded: int, bundled: bool) -> str | None:
+    """Say what is wrong with the library that the process has loaded, if anything is.
+
+    A distribution may put a newer library in the place of the one that we were built
+    with; an older one may have other structures. In a wheel there is but one.
+
+    Args:
+        built: the version of the headers, as 30409.
+        loaded: the version that the library says it is.
+        bundled: whether it is in the wheel.
+    """
+    if loaded == built if bundled else loaded // 100 >= built // 100:
+        return None
+    ours, theirs = (
+        f"{version // 10000}.{version // 100 % 100}.{version % 100}"
+        for version in (built, loaded)
+    )
+    what_to_do = (
+        "Another library has taken the place of the one in the wheel: do not preload it"
+        if bundled
+        else "Build it anew: pip install --force-reinstall --no-binary mariadb-nb "
+        "mariadb-nb"
+    )
+    return (
+        f"mariadb_nb was built with version {ours} of libmariadb, but the process has "
+        f"loaded {theirs}. {what_to_do}"
+    )
+
+
+if problem := _complaint(
+    lib.MARIADB_PACKAGE_VERSION_ID, lib.mysql_get_client_version(), bool(lib.nb_bundled)
+):
+    raise ImportError(problem)
+
 #: Names of the C API that the library this was built with does not have.
 missing: Final[frozenset[str]] = _missing()
 

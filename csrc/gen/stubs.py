@@ -193,6 +193,7 @@ def render(declarations: Declarations) -> str:
     # For capi.missing, and for mariadb_nb._wire.
     lines.append("nb_missing: Final[CData]")
     lines.append("nb_guard_claims: Final[CData]")
+    lines.append("nb_bundled: Final[int]")
     body = textwrap.indent("\n".join(lines), "    ") + "\n"
     return _HEAD + body + _TAIL
 

@@ -47,17 +47,31 @@ wire_claim(wire_channel *self)
     return 0;
 }
 
-/* attach(address): takes the guard's functions over from mariadb_nb._ffi. */
+/*
+ * attach(guard, library): takes the guard's functions over from mariadb_nb._ffi.
+ *
+ * library is where the text of mysql_get_client_info() is there: a constant of the
+ * library, so that each copy of it has its own.
+ */
 static PyObject *
-attach(PyObject *Py_UNUSED(module), PyObject *argument)
+attach(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    const nb_claims *claims = PyLong_AsVoidPtr(argument);
+    unsigned long long guard, library;
+    const nb_claims *claims;
 
-    if (claims == NULL || claims->size != sizeof(nb_claims)) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ImportError, "_ffi and _wire are not of the same build");
-        }
+    if (!PyArg_ParseTuple(arguments, "KK:attach", &guard, &library)) {
         return NULL;
+    }
+    claims = (const nb_claims *)(uintptr_t)guard;
+    if (claims == NULL || claims->size != sizeof(nb_claims)) {
+        PyErr_SetString(PyExc_ImportError, "_ffi and _wire are not of the same build");
+        return NULL;
+    }
+    if ((uintptr_t)library != (uintptr_t)mysql_get_client_info()) {
+        return PyErr_Format(PyExc_ImportError,
+                            "_ffi and _wire have loaded two copies of libmariadb; that of _wire "
+                            "is version %s. Install mariadb_nb anew",
+                            mysql_get_client_info());
     }
     if (wire_guard != claims) { /* other threads may be using it */
         wire_guard = claims;
@@ -66,8 +80,9 @@ attach(PyObject *Py_UNUSED(module), PyObject *argument)
 }
 
 static PyMethodDef functions[] = {
-    {"attach", attach, METH_O,
-     PyDoc_STR("attach($module, address, /)\n--\n\nTake the guard over from mariadb_nb._ffi.")},
+    {"attach", attach, METH_VARARGS,
+     PyDoc_STR("attach($module, guard, library, /)\n--\n\n"
+               "Take the guard over from mariadb_nb._ffi, which has loaded the same library.")},
     {NULL, NULL, 0, NULL},
 };
 
