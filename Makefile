@@ -7,9 +7,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# A second library to build and test with; see wheels/connector.sh.
+# What was fetched and built for wheels, and the library that is in them.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mariadb-nb
-CONNECTOR_3_4 ?= $(CACHE)/connector-3.4
+LIBRARY = $(CACHE)/library/manylinux_2_28_$(shell uname -m)
 PYTEST_ARGS ?=
 CALLS ?= 1000000
 ROUNDS ?= 11
@@ -19,7 +19,7 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
 .PHONY: help demo test test-3.4 lint format generate sanitize fuzz bench bench-short \
-  bench-guard logins sdist clean test-matrix lint-workflows check-dist
+  bench-guard logins sdist wheels wheels-short clean test-matrix lint-workflows check-dist
 .DELETE_ON_ERROR:
 
 help:
@@ -35,10 +35,10 @@ test: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-#: make test-3.4    the same with a Connector/C 3.4 that is built for it
-test-3.4:
-	wheels/connector.sh $(CONNECTOR_3_4) $(CACHE)
-	MARIADB_NB_PREFIX=$(CONNECTOR_3_4) $(MAKE) --no-print-directory test VENV=$(VENV)-3.4
+#: make test-3.4    the same with the Connector/C 3.4 that is in the wheels
+test-3.4: $(VENV)-wheels/.tools
+	$(VENV)-wheels/bin/python wheels/build-library --cache $(CACHE) $(LIBRARY)
+	MARIADB_NB_PREFIX=$(LIBRARY) $(MAKE) --no-print-directory test VENV=$(VENV)-3.4
 
 #: make test-matrix the tests on every Python that is found, with each library
 LIBRARIES ?= test test-3.4
@@ -118,9 +118,20 @@ bench-guard: $(VENV)/.tests
 sdist: $(VENV)/.tests
 	$(BIN)/python -m build --sdist
 
+#: make wheels      a wheel for each Python found, with all tests on it, and for aarch64
+wheels: $(VENV)-wheels/.tools
+	@.ci/deps $(PYTHON) server tests
+	$(BUILD_WHEELS) $(WHEELS_ARGS)
+	$(BUILD_WHEELS) --target manylinux_2_28_aarch64 --test none
+
+#: make wheels-short the same for PYTHON alone, with few tests
+wheels-short: $(VENV)-wheels/.tools
+	@.ci/deps $(PYTHON) server tests
+	$(BUILD_WHEELS) --test short $(WHEELS_ARGS) $(PYTHON)
+
 #: make clean       remove what was built
 clean:
-	rm -rf build dist *.egg-info .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist wheelhouse *.egg-info .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f mariadb_nb/*.so
 
 $(VENV)/bin/python:
@@ -135,6 +146,15 @@ $(VENV)/.built: $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)/.tests: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+BUILD_WHEELS = $(VENV)-wheels/bin/python wheels/build-wheels --cache $(CACHE)
+WHEELS_ARGS ?=
+
+$(VENV)-wheels/.tools: wheels/requirements.txt
+	@.ci/deps $(PYTHON) wheels
+	$(PYTHON) -m venv $(VENV)-wheels
+	$(VENV)-wheels/bin/python -m pip install --quiet -r $<
 	touch $@
 
 $(VENV)-bench/.peers: benchmarks/requirements.txt

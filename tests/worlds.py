@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import os
 import signal
 import threading
 import time
@@ -40,6 +41,10 @@ T = TypeVar("T")
 
 #: Seconds that a test may take in one world.
 BOUND: Final = 30.0
+
+#: Whether a test that does not say how it connects does so over TLS, which the tests of
+#: wheels ask for; else it is a unix socket.
+OVER_TLS: Final = bool(os.environ.get("MARIADB_NB_TEST_TLS"))
 
 
 class World(ABC):
@@ -101,12 +106,20 @@ class World(ABC):
     def options(self, login: str = "native", **options: Any) -> dict[str, Any]:
         """How to connect to the tests' server, with changes; None takes one out."""
         user = self.server.users[login]
-        usual = {
-            "unix_socket": self.server.socket,
+        usual: dict[str, Any] = {
             "user": user.name,
             "password": user.password,
             "database": "test",
         }
+        if OVER_TLS and options.keys().isdisjoint({"unix_socket", "host", "tls"}):
+            usual |= {
+                "host": "localhost",
+                "port": self.server.port,
+                "tls": "verify-full",
+                "tls_ca": self.server.ca_file,
+            }
+        else:
+            usual["unix_socket"] = self.server.socket
         merged = {**usual, **options}
         return {key: value for key, value in merged.items() if value is not None}
 
