@@ -15,6 +15,7 @@ SHAPE_CALL: Final[int]
 CHECK_BY_LIBRARY: Final[int]
 CHECK_NOTHING: Final[int]
 CHECK_CHAIN_ONLY: Final[int]
+CHECK_ANY_HOST: Final[int]
 
 _Converter: TypeAlias = Callable[[Any], Any]
 

@@ -12,7 +12,7 @@ What each mode of TLS needs (tests/test_tls_options.py tries all of it on the wi
 - 3.4 goes on without TLS only if verifying is off, asks a function whether to trust a
   certificate, does not verify the host of 127.0.0.1 and ::1, and without the name of an
   authority lets a certificate that nobody signed pass as long as there is a password.
-  So it always gets an authority; and the function for "require" and "verify-ca" is ours
+  So it always gets an authority; and without a fingerprint the function is ours
   (csrc/wire/login.c).
 """
 
@@ -166,8 +166,10 @@ def _apply_mode_3_4(options: Options, put: _Setter) -> int:
         put.text("MYSQL_OPT_SSL_CAPATH", os.devnull)
     if options.tls == "verify-ca":
         return _wire.CHECK_CHAIN_ONLY
-    if options.tls == "verify-full" or options.tls_fingerprint is not None:
+    if options.tls_fingerprint is not None:
         return _wire.CHECK_BY_LIBRARY
+    if options.tls == "verify-full":
+        return _wire.CHECK_ANY_HOST
     return _wire.CHECK_NOTHING
 
 
@@ -217,13 +219,3 @@ def _is_indexed(folder: str) -> bool:
 
 def _versions(lowest: str) -> str:
     return "TLSv1.3" if lowest == "1.3" else "TLSv1.2,TLSv1.3"
-
-
-def spell(host: str, tls: str) -> str:
-    """Return a host as the library is to get it.
-
-    3.4 does not compare the certificate with a host of exactly these two spellings.
-    """
-    if tls == "verify-full":
-        return {"127.0.0.1": "127.0.0.01", "::1": "0:0:0:0:0:0:0:1"}.get(host, host)
-    return host

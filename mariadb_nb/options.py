@@ -397,7 +397,7 @@ class Options:
         if self.multi_statements:
             flags |= _CLIENT_MULTI_STATEMENTS
         return (
-            None if self.host is None else login.spell(self.host, self.tls).encode(),
+            None if self.host is None else self.host.encode(),
             self.user.encode(),
             self.ask_password(),
             None if self.database is None else self.database.encode(),

@@ -3,7 +3,8 @@
  *
  * Owns two things that no option can say.  Which doubts about a certificate
  * end the connection: 3.4 asks a function, and the library's own cannot do
- * without the host's name, nor without any check but with TLS required.  And
+ * without the host's name, nor without any check but with TLS required, and
+ * does not look at the host if that is 127.0.0.1 or ::1.  And
  * that nobody is asked anything: the plug-in `dialog` reads the terminal when
  * the server has more questions than there are passwords.
  *
@@ -21,11 +22,24 @@
 #include <ma_pvio.h>
 #include <mysql/plugin_auth.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum certificate_check { BY_LIBRARY, NO_CHECK, CHAIN_ONLY };
+/* How large a block of memory is. */
+#if defined(_WIN32)
+#include <malloc.h>
+#define NB_BLOCK_SIZE(block) _msize(block)
+#elif defined(__APPLE__)
+#include <malloc/malloc.h>
+#define NB_BLOCK_SIZE(block) malloc_size(block)
+#else
+#include <malloc.h>
+#define NB_BLOCK_SIZE(block) malloc_usable_size(block)
+#endif
+
+enum certificate_check { BY_LIBRARY, NO_CHECK, CHAIN_ONLY, ANY_HOST };
 
 /* The key under which a handle is known as ours, MARIADB_OPT_USERDATA. */
 static const char mark[] = "mariadb_nb.login";
@@ -62,15 +76,71 @@ check_chain(void *tls, unsigned int flags)
     return ((struct tls_head *)tls)->pvio->mysql->net.tls_verify_status != MARIADB_TLS_VERIFY_OK;
 }
 
+typedef int (*certificate_function)(void *tls, unsigned int flags);
+
+static int
+set_certificate_function(MYSQL *mysql, certificate_function function)
+{
+    return mysql_optionsv(mysql, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, (void *)function);
+}
+
+/* The library's own function: it exports none, but it is in every handle. */
+static _Atomic(certificate_function) own_check;
+
+/* Find it: it comes to where another one was, when that one is taken back. */
+static bool
+find_own_check(MYSQL *mysql)
+{
+    certificate_function found = NULL;
+    size_t size, at = 0;
+
+    if (own_check != NULL) {
+        return true;
+    }
+    if (set_certificate_function(mysql, accept_certificate) != 0) {
+        return false;
+    }
+    for (size = NB_BLOCK_SIZE(mysql->options.extension); at + sizeof(found) <= size;
+         at += sizeof(found)) {
+        memcpy(&found, (char *)mysql->options.extension + at, sizeof(found));
+        if (found == accept_certificate) {
+            break;
+        }
+    }
+    if (found != accept_certificate || set_certificate_function(mysql, NULL) != 0) {
+        return false;
+    }
+    memcpy(&found, (char *)mysql->options.extension + at, sizeof(found));
+    if (found == NULL || found == accept_certificate) {
+        return false;
+    }
+    own_check = found;
+    return true;
+}
+
+/* The certificate has to be good, and for the host, whichever that is. */
+static int
+check_any_host(void *tls, unsigned int flags)
+{
+    certificate_function check = own_check;
+
+    return check(tls, flags | MARIADB_TLS_VERIFY_HOST | MARIADB_TLS_VERIFY_TRUST);
+}
+
 static int
 set_certificate_check(MYSQL *mysql, enum certificate_check check)
 {
-    int (*callback)(void *, unsigned int) = check == NO_CHECK ? accept_certificate : check_chain;
+    static const certificate_function functions[] = {
+        [BY_LIBRARY] = NULL,
+        [NO_CHECK] = accept_certificate,
+        [CHAIN_ONLY] = check_chain,
+        [ANY_HOST] = check_any_host,
+    };
 
-    if (check == BY_LIBRARY) {
-        return mysql_optionsv(mysql, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, (void *)NULL);
+    if (check == ANY_HOST && !find_own_check(mysql)) {
+        return -1;
     }
-    return mysql_optionsv(mysql, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, callback);
+    return set_certificate_function(mysql, functions[check]);
 }
 
 #else
@@ -197,8 +267,8 @@ prepare_login(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "ni:prepare_login", &address, &check)) {
         return NULL;
     }
-    if (address == 0 || check < BY_LIBRARY || check > CHAIN_ONLY) {
-        PyErr_SetString(PyExc_ValueError, "prepare_login() takes a handle and a check of 0 to 2");
+    if (address == 0 || check < BY_LIBRARY || check > ANY_HOST) {
+        PyErr_SetString(PyExc_ValueError, "prepare_login() takes a handle and a check of 0 to 3");
         return NULL;
     }
     mysql = (MYSQL *)address;
@@ -237,7 +307,8 @@ wire_add_login(PyObject *module)
     if (PyModule_AddFunctions(module, methods) < 0 ||
         PyModule_AddIntConstant(module, "CHECK_BY_LIBRARY", BY_LIBRARY) < 0 ||
         PyModule_AddIntConstant(module, "CHECK_NOTHING", NO_CHECK) < 0 ||
-        PyModule_AddIntConstant(module, "CHECK_CHAIN_ONLY", CHAIN_ONLY) < 0) {
+        PyModule_AddIntConstant(module, "CHECK_CHAIN_ONLY", CHAIN_ONLY) < 0 ||
+        PyModule_AddIntConstant(module, "CHECK_ANY_HOST", ANY_HOST) < 0) {
         return -1;
     }
     return 0;
