@@ -1,8 +1,8 @@
 """Run programs where no libmariadb, OpenSSL or zstd of the machine can be loaded.
 
 Owns a mount namespace in which the files of those libraries are hidden, and the ways
-out of it that are honest: a few programs of the machine, such as the server, run
-outside, with its libraries. Knows nothing of wheels.
+out of it that are honest: a few programs of the machine, such as the server, see its
+libraries again. Knows nothing of wheels.
 
 The interpreter's own module ssl needs an OpenSSL too: it gets a copy under another
 name, as interpreters that bring their own have, so that nobody else can find it.
@@ -55,7 +55,7 @@ class Hiding:
         outside: programs that are run outside, with the machine's libraries.
 
     Raises:
-        HiddenError: this needs root, unshare and nsenter, or hiding failed.
+        HiddenError: this needs root and unshare, or hiding failed.
     """
 
     def __init__(self, interpreter: Path, folder: Path, outside: Sequence[str]) -> None:
@@ -64,11 +64,11 @@ class Hiding:
         self._interpreter = interpreter
         self._bin = folder / "bin"
         self._bin.mkdir(parents=True)
-        for name in outside:
-            self._let_out(name)
         #: What is shown in the place of what.
         self._mounts: list[tuple[Path, Path]] = []
         files = _find_libraries()
+        for name in outside:
+            self._let_out(name, files)
         self._show_own_ssl(files, folder / "lib")
         self._mounts += [(Path(os.devnull), path) for path in files]
         names = sorted({path.name for path in files})
@@ -109,15 +109,20 @@ class Hiding:
         """Return what runs a program outside."""
         return self._bin / name
 
-    def _let_out(self, name: str) -> None:
-        """Write a program that runs another one with the mounts of this process."""
-        nsenter = toolchain.program("nsenter")
-        there = f"--mount=/proc/{os.getpid()}/ns/mnt"
+    def _let_out(self, name: str, hidden: Sequence[Path]) -> None:
+        """Write a program that runs another one where nothing is hidden.
+
+        It gets a copy of the place of whoever runs it, and uncovers the files there. So
+        it keeps its process id, and sees what else that one has mounted.
+        """
         path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
         found = shutil.which(name, path=path)
         if found is None:
             raise HiddenError(f"{name} is missing: install it and run this again")
-        script = f'#!/bin/sh\nexec {nsenter} {there} --wd=. {found} "$@"\n'
+        files = shlex.join(map(str, hidden))
+        uncover = shlex.quote(f'umount {files} && exec {shlex.quote(found)} "$@"')
+        unshare = toolchain.program("unshare")
+        script = f'#!/bin/sh\nexec {unshare} --mount sh -c {uncover} {name} "$@"\n'
         self._bin.joinpath(name).write_text(script)
         self._bin.joinpath(name).chmod(0o755)
 

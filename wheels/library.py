@@ -130,8 +130,8 @@ def build(prefix: Path, target: str, cache: Path) -> bool:
     tools = toolchain.find(target, folder / "bin")
     pins = sources.read_pins()
     recipe = hashlib.sha256(tools.identity.encode())
-    for path in (sources.PINS, *map(Path, (__file__, bundle.__file__))):
-        recipe.update(path.read_bytes())
+    for path in (sources.PINS, __file__, bundle.__file__, toolchain.__file__):
+        recipe.update(Path(path).read_bytes())
     stamp, key = prefix / ".stamp", recipe.hexdigest()
     if stamp.is_file() and stamp.read_text() == key:
         return False

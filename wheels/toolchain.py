@@ -98,7 +98,8 @@ def find(target: str, folder: Path) -> Toolchain:
         system, machine = platform.system(), platform.machine()
     else:
         zig = _zig()
-        cc = [zig, "cc", "-target", ZIG_TARGETS[target]]
+        # Without an -O, when it links too, it puts its own checks into the program.
+        cc = [zig, "cc", "-target", ZIG_TARGETS[target], "-O2"]
         ar, ranlib = [zig, "ar"], [zig, "ranlib"]
         system, machine = "Linux", ZIG_TARGETS[target].partition("-")[0]
     try:
