@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ from mariadb_nb.server import TemporaryServer
 
 if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
+
+# A shell that starts something in the background has it ignore Ctrl-C, which is pressed
+# in many tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something of the machine, and nothing of the code.
 settings.register_profile(
