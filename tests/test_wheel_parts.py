@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import one_wheel
 import pytest
 
 import bundle
 import sources
-import wheel
 
 GOOD = "mariadb_nb-1.0-cp311-cp311-manylinux_2_26_x86_64.manylinux_2_28_x86_64.whl"
 INFO = "mariadb_nb-1.0.dist-info"
@@ -111,9 +111,9 @@ def make_wheel(folder: Path, name: str, changes: Mapping[str, bytes | None]) -> 
 
 
 def test_a_good_wheel(tmp_path: Path) -> None:
-    wheel.check(make_wheel(tmp_path, GOOD, {}))
+    one_wheel.check(make_wheel(tmp_path, GOOD, {}))
     musl = "mariadb_nb-1.0-cp311-cp311-musllinux_1_2_aarch64.whl"
-    wheel.check(make_wheel(tmp_path, musl, {}))
+    one_wheel.check(make_wheel(tmp_path, musl, {}))
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_a_bad_wheel_is_refused(
 ) -> None:
     bad = make_wheel(tmp_path, name, changes)
     with pytest.raises(wheel.WheelError, match=complaint):
-        wheel.check(bad)
+        one_wheel.check(bad)
