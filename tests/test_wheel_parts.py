@@ -39,7 +39,7 @@ def test_every_source_is_pinned() -> None:
 
 
 def test_every_tool_is_pinned() -> None:
-    lines = wheel.REQUIREMENTS.read_text().splitlines()
+    lines = one_wheel.REQUIREMENTS.read_text().splitlines()
     wanted = [line for line in lines if not line.startswith("#")]
     assert wanted
     assert all(re.fullmatch(r"[\w-]+==[\d.]+", line) for line in wanted)
@@ -121,7 +121,7 @@ def test_a_good_wheel(tmp_path: Path) -> None:
     [
         ("mariadb_nb-1.0-cp311-cp311-manylinux_2_34_x86_64.whl", {}, "newer systems"),
         ("mariadb_nb-1.0-cp311-cp311-linux_x86_64.whl", {}, "newer systems"),
-        (GOOD, {"large": bytes(wheel.LARGEST)}, "bytes"),
+        (GOOD, {"large": bytes(one_wheel.LARGEST)}, "bytes"),
         (GOOD, {"mariadb_nb.libs/libssl-0123.so.3": b""}, "not one libmariadb"),
         (GOOD, {f"{INFO}/licenses/openssl-LICENSE.txt": None}, "openssl-LICENSE"),
         (GOOD, {BILL: None}, "no bill of materials"),
@@ -131,5 +131,5 @@ def test_a_bad_wheel_is_refused(
     tmp_path: Path, name: str, changes: dict[str, bytes | None], complaint: str
 ) -> None:
     bad = make_wheel(tmp_path, name, changes)
-    with pytest.raises(wheel.WheelError, match=complaint):
+    with pytest.raises(one_wheel.WheelError, match=complaint):
         one_wheel.check(bad)
