@@ -93,7 +93,7 @@ class Cursor(CursorBase):
             ProgrammingError: the last statement has no rows.
             OperationTimeout: the time was over; the statement was killed.
         """
-        row = self._next(timeout)
+        row = self._run(self._fetch_one(timeout)) if self._live else self._take_one()
         return None if row is END else row
 
     def fetchmany(
@@ -147,15 +147,10 @@ class Cursor(CursorBase):
         return self
 
     def __next__(self) -> Any:
-        row = self._next(DEFAULT)
+        row = self._run(self._fetch_one()) if self._live else self._take_one()
         if row is END:
             raise StopIteration
         return row
-
-    def _next(self, timeout: float | None) -> Any:
-        if self._live:
-            return self._run(self._fetch_one(timeout))
-        return self._take_one()
 
     def next(self) -> Any:
         """The next row; raises StopIteration at the end (PEP 249)."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from . import state
-from .errors import Busy, Deadlock, InterfaceError
+from .errors import Busy, Deadlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: What becomes of the session, by ``Channel.standing``.
 _STANDING: Final = (state.DONE, state.ROWS, state.LOST)
+
+#: At hand: each operation begins with a look at it.
+_TRANSITIONS: Final = state.TRANSITIONS
 
 #: The key of whose turn it is.
 _TURN: Final = "turn"
@@ -82,17 +85,21 @@ class Turns(ABC):
             raise state.refusal(
                 state.CONNECTING if self.state is state.CONNECTING else state.BUSY
             )
-        try:
-            self.state = state.after(self.state, event)
-        except InterfaceError:
+        following = _TRANSITIONS[self.state].get(event)
+        if following is None:
             self._release(owner)
-            raise
+            raise state.refusal(self.state)
+        self.state = following
         if event is state.START:
             self.reader = None  # every earlier stream is over
 
     def leave(self) -> None:
         """End an operation that was not interrupted, by who has the turn."""
-        self._settle()
+        if self._channel.standing:
+            self._settle()
+        else:  # the same, for what is most common
+            self.state = state.READY
+            self._status_is_old = False
         del self._turn[_TURN]
         if self._ending is not None:
             self._end(self._ending)
