@@ -100,7 +100,11 @@ def drive(
         session.abort(owner)
         raise
     except BaseException as error:
-        yield from session.recover(error, owner)
+        try:
+            yield from session.recover(error, owner)
+        except BaseException:
+            session.abort(owner)  # a signal may come before it has begun
+            raise
         raise
 
 

@@ -121,6 +121,9 @@ class Turns(ABC):
             return  # it had not begun, or it is over
         try:
             yield from self._put_in_order(error)
+        except BaseException:
+            self._break()  # whatever was to be done, it is not done
+            raise
         finally:
             self._release(owner)
 
@@ -147,9 +150,6 @@ class Turns(ABC):
         except Exception as failure:
             self._break()
             error.add_note(f"The connection was ended, because {failure}")
-        except BaseException:
-            self._break()
-            raise
         else:
             self._settle()
             self._status_is_old = True  # what was drained may have ended in an error

@@ -250,7 +250,7 @@ def test_interrupting_the_recovery(at: int) -> None:
         operation.send(READ)
     with pytest.raises(KeyboardInterrupt):
         operation.throw(KeyboardInterrupt())
-    assert connection.log == [*BEGUN, TimeoutError]
+    assert connection.log == [*BEGUN, TimeoutError, "abort"]
 
 
 # ---- pairs of the C API --------------------------------------------------------
