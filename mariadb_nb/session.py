@@ -385,6 +385,8 @@ class Session(Turns):
         pair = Pair(name, self._mysql)
 
         def start() -> Any:
+            if self._channel.foreign:
+                raise InterfaceError(state.FOREIGN)
             self._pair = pair
             return pair.start(*arguments)
 

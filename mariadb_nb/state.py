@@ -75,6 +75,10 @@ REFUSALS: Final[dict[str, tuple[type[InterfaceError], str]]] = {
 }
 
 
+#: What a connection says in a process to which it does not belong.
+FOREIGN: Final = "the connection belongs to the parent process; connect anew"
+
+
 def refusal(state: str) -> InterfaceError:
     """What a state says to an event that it does not have."""
     error, text = REFUSALS[state]

@@ -67,6 +67,7 @@ class ScriptedChannel:
         self.calls: Counter[str] = Counter()
         self.statements: list[bytes] = []
         self.closed = self.broken = self.busy = self.midway = False
+        self.foreign = False
         self.streaming = self.more = False
         self.server_status, self.mode, self.database = 2, 0, "test"
         self._discarding = False

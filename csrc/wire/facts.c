@@ -99,6 +99,12 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
     return PyLong_FromLong(mode);
 }
 
+static PyObject *
+channel_foreign(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->handle->foreign);
+}
+
 PyGetSetDef wire_channel_facts[] = {
     {"streaming", (getter)channel_streaming, NULL, PyDoc_STR("Rows are left to fetch()."), NULL},
     {"more", (getter)channel_more, NULL, PyDoc_STR("Another result is left for next()."), NULL},
@@ -106,6 +112,8 @@ PyGetSetDef wire_channel_facts[] = {
      PyDoc_STR(
          "0: ready for a statement, 1: one is not through, 2: broken, only close() is of use."),
      NULL},
+    {"foreign", (getter)channel_foreign, NULL,
+     PyDoc_STR("It belongs to the process that was forked."), NULL},
     {"midway", (getter)channel_midway, NULL, PyDoc_STR("The last call is to be resumed."), NULL},
     {"busy", (getter)channel_busy, NULL, PyDoc_STR("A statement is not through."), NULL},
     {"server_status", (getter)channel_server_status, NULL,
