@@ -109,16 +109,16 @@ def integer(low: int, high: int) -> Check:
     return check
 
 
-def seconds(*, unlimited: bool) -> Check:
+def seconds(*, unlimited: bool, most: float = 1e9) -> Check:
     """Check for a time span."""
-    expected = "a number of seconds above 0 and up to 1e9"
+    expected = f"a number of seconds above 0 and up to {most:.0e}".replace("e+0", "e")
     if unlimited:
         expected += ", or None for no limit"
 
     def check(name: str, value: Any) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _wrong_type(name, value, expected)
-        if not math.isfinite(value) or not 0 < value <= 1e9:
+        if not math.isfinite(value) or not 0 < value <= most:
             raise wrong(name, value, expected)
         return float(value)
 

@@ -69,7 +69,10 @@ _HINTS: Final = {
 
 #: What a text in a URL or a file becomes; what is not listed stays a text.
 _NUMBERS: Final = frozenset(
-    {"connect_timeout", "timeout", "cancel_timeout", "port", "prepare_threshold"}
+    {
+        *("connect_timeout", "timeout", "cancel_timeout", "port", "prepare_threshold"),
+        *("tcp_keepalive", "tcp_user_timeout"),
+    }
 )
 _SWITCHES: Final = frozenset({"autocommit", "multi_statements", "compress"})
 _LISTS: Final = frozenset({"auth_plugins"})

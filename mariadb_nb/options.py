@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
-from . import login
+from . import login, tcp
 from . import option_checks as checks
 from .errors import InterfaceError
 from .option_sources import USELESS_WITH, gather
@@ -58,6 +58,8 @@ _CHECKS: Final[dict[str, checks.Check]] = {
     "timeout": checks.seconds(unlimited=True),
     "cancel_timeout": checks.seconds(unlimited=False),
     "on_cancel": checks.choice("kill", "abort"),
+    "tcp_keepalive": checks.integer(1, 32767),
+    "tcp_user_timeout": checks.seconds(unlimited=True, most=1e6),
     "autocommit": checks.boolean,
     "init_command": checks.statements,
     "program_name": checks.text(255),
@@ -115,6 +117,8 @@ class Keywords(TypedDict, total=False):
     timeout: float | None
     cancel_timeout: float
     on_cancel: Literal["kill", "abort"]
+    tcp_keepalive: int | None
+    tcp_user_timeout: float | None
     autocommit: bool | None
     init_command: str | Iterable[str] | None
     program_name: str | None
@@ -161,6 +165,7 @@ class Options:
 
     Raises:
         InterfaceError: a value is wrong, or two contradict each other.
+        NotSupportedError: this system cannot do it.
     """
 
     host: str | None = None
@@ -173,6 +178,8 @@ class Options:
     timeout: float | None = None
     cancel_timeout: float = 5.0
     on_cancel: str = "kill"
+    tcp_keepalive: int | None = None
+    tcp_user_timeout: float | None = None
     autocommit: bool | None = False
     init_command: tuple[str, ...] = ()
     program_name: str | None = None
@@ -243,6 +250,13 @@ class Options:
                 f"host={self.host!r} and unix_socket={self.unix_socket!r} are two "
                 "places: give one of them"
             )
+        for name in ("tcp_keepalive", "tcp_user_timeout"):
+            if self.unix_socket is not None and getattr(self, name) is not None:
+                raise InterfaceError(
+                    f"{name}= says nothing with unix_socket=, behind which nobody can "
+                    "vanish: leave it out"
+                )
+        tcp.check(self)
 
     def _implied_tls(self) -> str:
         """Return the mode for when none is given: what else is given tells."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from . import _wire, rescue, state
+from . import _wire, rescue, state, tcp
 from ._attached import Channel
 from .capi import ffi, lib
 from .connecting import connect_in_thread, login_arguments
@@ -155,6 +155,7 @@ class Session(Turns):
         address = int(ffi.cast("uintptr_t", self._mysql))
         self._channel = self._make_channel(address)
         fd = self._channel.fd
+        tcp.apply(fd, options)
         self.waits = {events: Wait(fd, events) for events in range(1, 8)}
         self.state = state.after(self.state, state.DONE)
 
