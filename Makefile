@@ -18,8 +18,9 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
   $(wildcard csrc/*.[ch] csrc/wire/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
-.PHONY: help demo test test-3.4 lint format generate sanitize fuzz bench bench-short \
-  bench-guard logins sdist wheels wheels-short clean test-matrix lint-workflows check-dist
+.PHONY: help demo test test-3.4 lint format generate sanitize fuzz soak bench \
+  bench-short bench-guard logins sdist wheels wheels-short clean test-matrix \
+  lint-workflows check-dist
 .DELETE_ON_ERROR:
 
 help:
@@ -91,6 +92,13 @@ SECONDS_TO_FUZZ ?= 60
 fuzz: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server
 	$(BIN)/python tests/fuzz_capi.py $(SECONDS_TO_FUZZ)
+
+#: make soak        pools under load while everything breaks; SEED=, QUERIES=
+SEED ?= $(shell date +%s)
+QUERIES ?= 200000
+soak: $(VENV)/.tests
+	@.ci/deps $(PYTHON) server
+	$(BIN)/python tests/pool_soak.py --seed $(SEED) --queries $(QUERIES)
 
 BENCH_ARGS ?=
 
