@@ -7,8 +7,6 @@ import random
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -24,70 +22,10 @@ from mariadb_nb.pool.decisions import Note
 from mariadb_nb.server import TemporaryServer
 
 
-@pytest.fixture(scope="module")
-def frail_server() -> Iterator[TemporaryServer]:
-    """A server of these tests' own, to be killed."""
-    with TemporaryServer() as server:
-        yield server
-
-
 async def ask(conn: aio.Connection, sql: str, *params: Any) -> Any:
     """The one value that a statement gives."""
     (row,) = await (await conn.execute(sql, params or None)).fetchall()
     return row[0]
-
-
-@in_every_world
-async def test_outage_under_load(world: World, frail_server: TemporaryServer) -> None:
-    user = frail_server.users["native"]
-    events: list[str] = []
-    place = {"unix_socket": frail_server.socket, "user": user.name}
-    pool = world.pool(
-        **place,
-        password=user.password,
-        min_size=2,
-        max_size=4,
-        retry_first=0.05,
-        retry_longest=0.2,
-        on_event=lambda note: events.append(note.event),
-    )
-    restarting = threading.Thread(target=frail_server.restart)
-    over = threading.Event()
-
-    async def work(number: int) -> int:
-        failures = 0
-        while not over.is_set():
-            try:
-                async with pool.acquire() as conn:
-                    assert await ask(conn, "SELECT ?", number) == number
-            except OperationalError:
-                failures += 1
-            await world.pause()
-        return failures
-
-    async def break_down() -> None:
-        while pool.stats().acquired < 50:
-            await world.pause()
-        try:
-            frail_server.kill()
-            while "outage" not in events:
-                await world.pause()
-            restarting.start()
-            while "recovered" not in events or pool.stats().acquired < 500:
-                await world.pause()
-        finally:
-            over.set()
-
-    async with pool:
-        *failures, _ = await world.together(*(work(n) for n in range(8)), break_down())
-        restarting.join()
-        stats = pool.stats()
-        # Whoever had a connection when the server went may have lost a statement.
-        assert all(isinstance(count, int) and count <= 4 for count in failures)
-        assert stats.failed_connects <= 4 + events.count("outage")
-        await pool.warm_up()
-        stats = pool.stats()
-        assert stats.size == stats.idle == stats.created - sum(stats.closed.values())
 
 
 @in_every_world
