@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import select
 import socket
 import subprocess
 import sys
@@ -103,6 +105,27 @@ async def test_end_of_an_idle_connection_with_tls_is_seen(world: World) -> None:
         await killer.kill(number)
         while pool.stats().closed != {"lost": 1}:
             await world.pause()
+
+
+@pytest.mark.parametrize("tls", ["disable", "require"])
+@in_every_world
+async def test_end_that_no_loop_has_seen_yet_is_seen_by_who_borrows(
+    world: World, tls: str
+) -> None:
+    place: dict[str, Any] = {"host": "127.0.0.1", "port": world.server.port}
+    login = world.options("root")
+    async with world.pool(unix_socket=None, **place, tls=tls, max_size=1) as pool:
+        async with pool.acquire() as conn:
+            number = conn.thread_id
+            same = os.dup(conn.session.fd)
+        with mariadb_nb.connect(**login) as killer:
+            killer.kill(number)
+        select.select([same], [], [])  # and no loop has a turn
+        os.close(same)
+        async with pool.acquire() as conn:
+            assert await ask(conn, "SELECT 1") == 1
+            assert conn.thread_id != number
+        assert pool.stats().closed == {"lost": 1}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from .base import (
     is_final,
     log,
 )
-from .decisions import Action, Check, Close, Connect, Note, Watch
+from .decisions import Action, Check, Close, Connect, Note, Watch, Why
 from .slots import GONE, RESETTING, Slot
 from .tasks import Tasks, here
 
@@ -174,30 +174,43 @@ class Pool(PoolBase):
             await self._wait(borrower)
             slot, conn = borrower.outcome()
             try:
-                if await self._is_good(conn, first=slot.lent == 1):
+                why = await self._why_not(conn, first=slot.lent == 1)
+                if why is None:
                     return slot, conn
             except BaseException:
                 self._tell(self._core.release, slot, "refused")
                 raise
-            self._tell(self._core.reject, borrower)
+            self._tell(self._core.reject, borrower, why)
 
-    async def _is_good(self, conn: Connection, *, first: bool) -> bool:
-        if conn.session.state != READY:
-            return False
+    async def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
+        """Why a connection is not good enough to be lent; None if it is."""
+        # It may have ended since the watch last had a turn.
+        ended = conn.session.state != READY or has_ended(conn.session)
+        if ended is False:
+            ended = not await self._answers(conn)
+        if ended:
+            return "lost"
         if self._check is not None and not first:
             try:
                 await self._check(conn)
             except Exception as error:
                 log.info("check= refused %r: %s", conn, error)
-                return False
+                return "refused"
         if self._configure is not None:
             try:
                 await self._configure(conn)
             except Exception:
                 if not conn.closed:
                     raise
-                return False
-        return True
+                return "refused"
+        return None
+
+    async def _answers(self, conn: Connection) -> bool:
+        try:
+            await conn._run(self._ping(conn))
+        except Exception as error:
+            log.info("%r did not answer: %s", conn, error)
+        return conn.session.state == READY
 
     async def _give_back(self, slot: Slot, conn: Connection) -> None:
         conn, why = self._taken_back(slot, conn)

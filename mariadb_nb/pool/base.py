@@ -114,7 +114,10 @@ def has_ended(session: Session) -> bool | None:
         None if nothing can be read: then it is well. False if only a ping can tell:
         with TLS there may be something to read that is none of the server's words.
     """
-    peeking = _socket.socket(fileno=session.fd)
+    try:  # its kind and protocol are told only to save Python two questions
+        peeking = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, session.fd)
+    except (OSError, ValueError):  # closed this very moment, in another thread
+        return True
     try:
         some = peeking.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
     except BlockingIOError:

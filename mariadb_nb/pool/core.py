@@ -125,12 +125,12 @@ class PoolCore:
             self._offer(slot)
         return self._settle()
 
-    def reject(self, now: float, waiter: Waiter) -> list[Action]:
+    def reject(self, now: float, waiter: Waiter, why: Why = "refused") -> list[Action]:
         """What a waiter was lent is no good, and it waits on, before all others."""
         self._begin(now)
         waiter.done = False
         if waiter.slot:
-            self._retire(waiter.slot, "refused")
+            self._retire(waiter.slot, why)
         if waiter.deadline <= self._now:
             self._fail(waiter, self._timeout())
         else:

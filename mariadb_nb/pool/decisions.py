@@ -12,7 +12,7 @@ from .slots import Slot, Waiter
 
 #: Why a connection was closed.
 Why: TypeAlias = Literal[
-    "lost",  # it became readable while idle: the server or somebody between ended it
+    "lost",  # the server or somebody between ended it, while idle or just before a loan
     "silent",  # it did not answer a ping in time
     "reset",  # it could not be reset
     "broken",  # it came back broken or closed

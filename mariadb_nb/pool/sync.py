@@ -33,7 +33,7 @@ from .base import (
     is_final,
     log,
 )
-from .decisions import Action, Check, Close, Connect, Note, Watch
+from .decisions import Action, Check, Close, Connect, Note, Watch, Why
 from .slots import IDLE, RESETTING, Slot
 from .stats import Stats
 
@@ -249,30 +249,43 @@ class Pool(PoolBase):
             self._wait(borrower)
             slot, conn = borrower.outcome()
             try:
-                if self._is_good(conn, first=slot.lent == 1):
+                why = self._why_not(conn, first=slot.lent == 1)
+                if why is None:
                     return slot, conn
             except BaseException:
                 self._tell(self._core.release, slot, "refused")
                 raise
-            self._tell(self._core.reject, borrower)
+            self._tell(self._core.reject, borrower, why)
 
-    def _is_good(self, conn: Connection, *, first: bool) -> bool:
-        if conn.session.state != READY:
-            return False
+    def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
+        """Why a connection is not good enough to be lent; None if it is."""
+        # It may have ended since the watch last had a turn.
+        ended = conn.session.state != READY or has_ended(conn.session)
+        if ended is False:
+            ended = not self._answers(conn)
+        if ended:
+            return "lost"
         if self._check is not None and not first:
             try:
                 self._check(conn)
             except Exception as error:
                 log.info("check= refused %r: %s", conn, error)
-                return False
+                return "refused"
         if self._configure is not None:
             try:
                 self._configure(conn)
             except Exception:
                 if not conn.closed:
                     raise
-                return False
-        return True
+                return "refused"
+        return None
+
+    def _answers(self, conn: Connection) -> bool:
+        try:
+            conn._run(self._ping(conn))
+        except Exception as error:
+            log.info("%r did not answer: %s", conn, error)
+        return conn.session.state == READY
 
     def _give_back(self, slot: Slot, conn: Connection) -> None:
         if self._process != os.getpid():
