@@ -19,7 +19,7 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
 .PHONY: help demo test test-3.4 lint format generate sanitize fuzz soak bench \
-  bench-short bench-guard logins sdist wheels wheels-short clean test-matrix \
+  bench-short bench-guard bench-pool logins sdist wheels wheels-short clean test-matrix \
   lint-workflows check-dist
 .DELETE_ON_ERROR:
 
@@ -116,6 +116,11 @@ bench-short: $(VENV)/.built $(VENV)-bench/.peers
 logins: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
 	$(VENV)-bench/bin/python -m benchmarks.logins
+
+#: make bench-pool  1,000 idle connections in our pool and others', and their end
+bench-pool: $(VENV)/.built $(VENV)-bench/.peers
+	@.ci/deps $(PYTHON) server
+	$(VENV)-bench/bin/python -m benchmarks.pool --json build/bench-pool.json
 
 #: make bench-guard what the guard costs; CALLS= and ROUNDS= for a short run
 bench-guard: $(VENV)/.tests

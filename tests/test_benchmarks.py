@@ -6,8 +6,9 @@ from itertools import combinations
 
 import pytest
 
-from benchmarks import logins, report, rounds, scenarios, table
+from benchmarks import logins, pool, report, rounds, scenarios, table
 from benchmarks.contestants import CONTESTANTS, pins
+from mariadb_nb.server import TemporaryServer
 
 
 def test_everybody_runs_before_and_after_everybody_else_equally_often() -> None:
@@ -38,6 +39,15 @@ def test_every_peer_is_pinned() -> None:
     pinned = {name for name, _ in pins()}
     peers = {contestant.name for contestant in CONTESTANTS} - {"mariadb_nb", "C"}
     assert peers <= pinned
+
+
+@pytest.mark.parametrize("name", ["mariadb_nb.aio", "mariadb_nb, threads"])
+def test_ends_of_idle_connections_are_really_noticed(name: str) -> None:
+    with TemporaryServer() as server:
+        found = pool.measure(name, server, 20, 0.01)
+        assert (found["killed"], found["failed"]) == (20, {})
+        assert found["noticed"] >= 0
+        assert found["memory"] > 0
 
 
 def test_logins_are_really_tried() -> None:
