@@ -31,7 +31,7 @@ from faulty_proxy import FaultyProxy
 from worlds import Awaited, finish
 
 import mariadb_nb
-from mariadb_nb import OperationalError, aio
+from mariadb_nb import InterfaceError, OperationalError, aio
 from mariadb_nb.server import TemporaryServer
 
 TASKS = 64
@@ -113,6 +113,11 @@ class Soak:
             with self._count:
                 self.right += 1
             await habit(conn, secret)
+        try:  # it may be somebody else's now
+            await conn.execute("SELECT 'stolen'")
+        except InterfaceError:
+            return
+        raise AssertionError(f"{secret}: the connection is at hand after its loan")
 
 
 # ---- what borrowers do, and leave behind ---------------------------------------------
