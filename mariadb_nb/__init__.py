@@ -5,6 +5,7 @@
 - ``mariadb_nb.Pool`` and ``mariadb_nb.aio.Pool``: connections that are kept, watched
   and lent.
 - ``mariadb_nb.Session``, ``Wait`` and ``runners``: for any other loop.
+- ``mariadb_nb.probe``: for how long the network lets a connection be idle.
 - ``mariadb_nb.capi``: the C API verbatim.
 - ``mariadb_nb.server``: a throwaway server for tests and examples.
 """

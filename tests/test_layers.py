@@ -126,6 +126,16 @@ ALLOWED = {
         "state",
         "wait",
     },
+    "probe": {
+        "calling",
+        "errors",
+        "options",
+        "pool",
+        "probe",
+        "runners",
+        "session",
+        "wait",
+    },
     # Beside them
     "__main__": {"cli"},
     "pytest_plugin": {"server"},
@@ -133,17 +143,17 @@ ALLOWED = {
     "_server_keeper": {"_server_process"},
     "_server_process": set[str](),
     "_server_template": {"_server_process"},
-    "cli": {"cli", "capi", "plugins", "server"},
+    "cli": {"cli", "capi", "plugins", "pool", "probe", "server"},
 }
 
 #: Whoever imports these waits or knows a loop: what is below the runners does neither.
 LOOPS = {"asyncio", "trio", "gevent", "select", "selectors", "socket", "threading"}
-WITHOUT_LOOP = set(ALLOWED) - {"pool", "runners", "server", "_server_keeper"}
+WITHOUT_LOOP = set(ALLOWED) - {"pool", "probe", "runners", "server", "_server_keeper"}
 WITHOUT_LOOP -= {"_server_process", "_server_template", "cli"}
 WITHOUT_LOOP |= {
     f"pool/{name}"
     for name in ("alarms", "backoff", "core", "decisions", "settings", "slots", "stats")
-}
+} | {"probe/evidence"}
 
 
 def room(path: Path) -> str:
