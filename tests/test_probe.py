@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 import trio
 from attempts import attempts
+from firewall_cases import FORGETS
 from idle_peers import IdlePeer
 from runner_worlds import WORLDS, World, printed
 
@@ -24,6 +31,7 @@ from mariadb_nb.runners.poll import PollRunner
 from mariadb_nb.server import TemporaryServer
 from mariadb_nb.wait import Operation, Wait
 
+HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 #: The idle seconds that the peers allow, and what is asked for: 1, 2 and 4 s.
 LIMIT = 1.5
@@ -210,3 +218,42 @@ def test_login_that_is_refused(mariadb_server: TemporaryServer) -> None:
     wrong = Options.of(user="native", password="wrong")
     with pytest.raises(OperationalError, match="Access denied"):
         probe.idle_timeout(mariadb_server.host, mariadb_server.port, PLAN, login=wrong)
+
+
+# Firewalls for real
+
+
+def in_a_namespace(how: str) -> subprocess.CompletedProcess[str]:
+    """Run one of ``firewall_cases``."""
+    case = [sys.executable, str(HERE / "firewall_cases.py"), how]
+    return subprocess.run(
+        ["unshare", "--map-root-user", "--net", *case],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+@cache
+def has_netfilter() -> bool:
+    """Whether this machine lets us have a firewall of our own."""
+    try:
+        return in_a_namespace("try").stdout == "ready\n"
+    except FileNotFoundError:  # there is no unshare
+        return False
+
+
+@pytest.mark.parametrize("how", WHEN_ASKED)
+def test_firewall_for_real(mariadb_server: TemporaryServer, how: str) -> None:
+    if not has_netfilter():
+        # The machine allows no more than a proxy that plays it.
+        test_firewall_before_a_server(mariadb_server, how, "disable")
+        return
+    done = in_a_namespace(how)
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)["verdict"]
+    assert verdict["end"] == WHEN_ASKED[how]
+    assert not verdict["exact"]
+    assert verdict["ended"] > FORGETS
