@@ -114,6 +114,15 @@ def test_the_reasons_why_a_pool_closes_connections_are_all_there() -> None:
     assert listed == list(get_args(Why))
 
 
+def test_the_ends_of_idle_connections_are_all_there() -> None:
+    from mariadb_nb.probe import End
+
+    listed = [
+        name.strip("`") for name, _ in table("pool.md", "What the network allows")
+    ]
+    assert listed == list(get_args(End))
+
+
 def test_the_events_of_pools_are_all_there() -> None:
     from mariadb_nb.pool.decisions import Note
 

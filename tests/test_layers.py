@@ -143,7 +143,7 @@ ALLOWED = {
     "_server_keeper": {"_server_process"},
     "_server_process": set[str](),
     "_server_template": {"_server_process"},
-    "cli": {"cli", "capi", "plugins", "pool", "probe", "server"},
+    "cli": {"cli", "capi", "errors", "options", "plugins", "pool", "probe", "server"},
 }
 
 #: Whoever imports these waits or knows a loop: what is below the runners does neither.

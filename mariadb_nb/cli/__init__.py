@@ -1,8 +1,9 @@
-"""The program mariadb-nb, which shows what the C API does on a selector loop.
+"""The program mariadb-nb: what the C API does on a selector loop, and tools for pools.
 
 app.py reads the command line, commands.py does what it says, with the parts: target
 (which server), sqlfile (which queries), dataset (the demo's tables), engine, handle
-and loop (running them), info (what is installed) and render (what the user sees).
+and loop (running them), idle (measuring), info (what is installed) and render
+(what the user sees).
 """
 
 from mariadb_nb.cli.app import main

@@ -110,6 +110,8 @@ def _run(argv: list[str]) -> int:
                 return commands.run_server(
                     arguments.port, not arguments.no_tls, for_mariadbd
                 )
+            case "idle-timeout":
+                return _idle_timeout(arguments)
             case _:
                 return commands.show_info(arguments.json)
     except (CliError, ServerError) as error:
@@ -118,6 +120,25 @@ def _run(argv: list[str]) -> int:
     except ImportError as error:
         render.complain(f"{error}\nmariadb-nb info says what is missing.")
         return commands.UNUSABLE
+
+
+def _idle_timeout(arguments: argparse.Namespace) -> int:
+    """Run the command idle-timeout."""
+    said = (arguments.user, arguments.password, arguments.tls, arguments.ca)
+    if not arguments.log_in and any(each is not None for each in said):
+        raise TargetError(
+            "--user, --password, --tls and --ca are for logging in: add --log-in"
+        )
+    return commands.run_idle_timeout(
+        arguments.host,
+        arguments.port,
+        _target(arguments) if arguments.log_in else None,
+        arguments.json,
+        shortest=arguments.shortest,
+        longest=arguments.longest,
+        connections=arguments.connections,
+        answer_timeout=arguments.answer_timeout,
+    )
 
 
 def _target(arguments: argparse.Namespace) -> Target | None:
@@ -215,6 +236,9 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, help="TCP port to listen on (default: any free one)"
     )
     server.add_argument("--no-tls", action="store_true", help="offer no TLS")
+    _add_idle_timeout(
+        add("idle-timeout", "measure for how long an address lets a connection be idle")
+    )
     information = add("info", "show the versions of everything, and what is missing")
     information.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -236,6 +260,48 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_idle_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(url=None, socket=None, database=None)
+    parser.add_argument("host", metavar="HOST", help="name or address")
+    parser.add_argument("port", metavar="PORT", type=_port, help="of any TCP service")
+    parser.add_argument(
+        "--longest",
+        type=_seconds,
+        default=900.0,
+        metavar="SECONDS",
+        help="the longest idle time to try, up to a day (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--shortest",
+        type=_seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="the shortest one, 1 at least (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=_connections,
+        default=24,
+        metavar="N",
+        help="how many try the times between, from 2 to 200 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--answer-timeout",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="without an answer that is silence, up to 60 (default: %(default)g)",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    group = parser.add_argument_group(
+        "logging in", "Without it nothing is said, and the service's kernel is asked."
+    )
+    group.add_argument(
+        "--log-in", action="store_true", help="to a MariaDB server, and ask with pings"
+    )
+    _add_account_arguments(group)
+
+
 def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "the server", "Any MariaDB server; without any of these, a throwaway one."
@@ -248,6 +314,11 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--host", help="name or address, for TCP")
     group.add_argument("--port", type=_port, help="TCP port (default: 3306)")
     group.add_argument("--socket", metavar="PATH", help="unix socket")
+    group.add_argument("--database", metavar="NAME")
+    _add_account_arguments(group)
+
+
+def _add_account_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--user", metavar="NAME")
     group.add_argument(
         "--password",
@@ -256,7 +327,6 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"asked for if nothing follows; better in {PASSWORD_VARIABLE}, where "
         "other users of the machine do not see it",
     )
-    group.add_argument("--database", metavar="NAME")
     group.add_argument(
         "--tls",
         choices=TLS_MODES,
@@ -284,10 +354,18 @@ def _number(text: str, least: int, most: int) -> int:
 
 
 def _scale(text: str) -> float:
+    return _positive(text, 100)
+
+
+def _seconds(text: str) -> float:
+    return _positive(text, 86_400)
+
+
+def _positive(text: str, most: int) -> float:
     try:
-        scale = float(text)
+        number = float(text)
     except ValueError:
-        scale = 0.0
-    if not 0 < scale <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, up to 100")
-    return scale
+        number = 0.0
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, up to {most}")
+    return number

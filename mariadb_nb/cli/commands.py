@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from mariadb_nb.cli import dataset, info, render, sqlfile
@@ -95,6 +95,22 @@ def show_info(as_json: bool) -> int:
             [("Needed for", missing.use), ("Install", missing.install)],
             title=f"Missing: {missing.what}",
         )
+    return OK
+
+
+def run_idle_timeout(
+    host: str, port: int, login: Target | None, as_json: bool, **plan: Any
+) -> int:
+    """Measure for how long an address lets a connection be idle."""
+    from mariadb_nb.cli import idle
+    from mariadb_nb.errors import InterfaceError
+    from mariadb_nb.probe import Plan
+
+    try:
+        checked = Plan(**plan)
+    except InterfaceError as error:
+        raise CliError(str(error)) from None
+    idle.run_idle_timeout(host, port, checked, login, as_json)
     return OK
 
 

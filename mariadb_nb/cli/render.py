@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Final, TextIO
 from unicodedata import east_asian_width
 
@@ -39,7 +40,9 @@ _KEYWORDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
+    """A column of a table; the last one is cut where the line ends."""
+
     title: str
     is_number: bool = False
     style: str = ""
@@ -60,7 +63,7 @@ def note(text: str) -> None:
 
 
 def _say(text: str, style: str, prefix: str) -> None:
-    console = _console(sys.stderr)
+    console = open_console(sys.stderr)
     lines = [_printable(line) for line in text.splitlines()]
     if console is None:
         print(prefix + "\n".join(lines), file=sys.stderr, flush=True)
@@ -82,7 +85,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[Progress], None]]:
     """
     if not sys.stderr.isatty():
         yield lambda state: None
-    elif (console := _console(sys.stderr)) is None:
+    elif (console := open_console(sys.stderr)) is None:
         with _plain_progress(title, total) as show:
             yield show
     else:
@@ -138,6 +141,71 @@ def _state(state: Progress) -> str:
     failed = f", {state.failed} failed" if state.failed else ""
     # As wide at the end as at the begin, lest the bar beside it change its length.
     return f"{state.running:>3} running {state.rows:>9,} rows{failed}"
+
+
+@contextmanager
+def clock(
+    title: str, seconds: float, state: Callable[[], str]
+) -> Iterator[Callable[[], None]]:
+    """Show on standard error how much of a time is over, if it is a terminal.
+
+    Args:
+        title: what goes on meanwhile.
+        seconds: how long it may take.
+        state: says how things stand.
+
+    Yields:
+        What to call when that has changed.
+    """
+    begun = monotonic()
+    if not sys.stderr.isatty():
+        yield lambda: None
+    elif (console := open_console(sys.stderr)) is None:
+
+        def line() -> str:
+            return f"{title} {monotonic() - begun:,.0f} s: {state()}"
+
+        with _plain_clock(line) as show:
+            yield show
+    else:
+        from rich.live import Live
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        def draw() -> Table:
+            over = monotonic() - begun
+            grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
+            grid.add_column(no_wrap=True)
+            grid.add_column(ratio=1)
+            grid.add_column(no_wrap=True, justify="right")
+            grid.add_row(
+                Text(f"{title} {over:,.0f} s", "bold"),
+                ProgressBar(seconds, min(over, seconds)),
+                Text(state(), "dim"),
+            )
+            return grid
+
+        # Its own thread draws: ours sleeps until something happens.
+        with Live(console=console, get_renderable=draw, transient=True) as live:
+            yield live.refresh
+
+
+@contextmanager
+def _plain_clock(line: Callable[[], str]) -> Iterator[Callable[[], None]]:
+    previous = 0
+
+    def show() -> None:
+        nonlocal previous
+        text = line()
+        print(f"\r{text:{previous}}", end="", file=sys.stderr, flush=True)
+        previous = len(text)
+
+    show()
+    try:
+        yield show
+    finally:
+        print(file=sys.stderr)
 
 
 # The results of queries
@@ -211,10 +279,10 @@ def _write_json(statements: Sequence[Statement], report: Report) -> None:
 
 def _write_table(statements: Sequence[Statement], report: Report) -> None:
     columns = [
-        _Column("#", True, "dim"),
-        _Column("Rows", True),
-        _Column("Time, ms", True),
-        _Column("Query"),
+        Column("#", True, "dim"),
+        Column("Rows", True),
+        Column("Time, ms", True),
+        Column("Query"),
     ]
     rows = [
         (
@@ -225,7 +293,7 @@ def _write_table(statements: Sequence[Statement], report: Report) -> None:
         )
         for outcome in report.outcomes
     ]
-    console = _console(sys.stdout)
+    console = open_console(sys.stdout)
     if console is None:
         _draw_plainly(columns, rows)
         print()
@@ -256,7 +324,7 @@ def _totals(report: Report) -> list[tuple[str, str]]:
 def facts(pairs: Sequence[tuple[str, str]], title: str = "") -> None:
     """Write names and what they stand for to standard output."""
     width = max(len(name) for name, _ in pairs)
-    console = _console(sys.stdout)
+    console = open_console(sys.stdout)
     if console is None:
         if title:
             print(title)
@@ -280,7 +348,26 @@ def facts(pairs: Sequence[tuple[str, str]], title: str = "") -> None:
 # Drawing
 
 
-def _draw_plainly(columns: Sequence[_Column], rows: Iterable[Sequence[str]]) -> None:
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table to standard output."""
+    console = open_console(sys.stdout)
+    if console is None:
+        _draw_plainly(columns, rows)
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for column in columns:
+        justify = "right" if column.is_number else "left"
+        drawn.add_column(column.title, justify=justify, style=column.style)  # type: ignore[arg-type]
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    console.print(drawn)
+
+
+def _draw_plainly(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Draw a table of which the last column is cut where the line ends."""
     table = [[column.title for column in columns], *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
@@ -296,7 +383,7 @@ def _draw_plainly(columns: Sequence[_Column], rows: Iterable[Sequence[str]]) -> 
 
 def _draw_richly(
     console: Console,
-    columns: Sequence[_Column],
+    columns: Sequence[Column],
     rows: Iterable[Sequence[str]],
     report: Report,
 ) -> None:
@@ -334,7 +421,7 @@ def _draw_richly(
     console.print(table)
 
 
-def _console(stream: TextIO) -> Console | None:
+def open_console(stream: TextIO) -> Console | None:
     """Return rich's console for a terminal that it can draw on, if rich is there."""
     if not stream.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         return None

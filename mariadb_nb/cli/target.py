@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from mariadb_nb.cli.errors import CliError
@@ -139,6 +139,22 @@ def of_server(server: TemporaryServer, login: str = "native") -> Target:
         password=account.password,
         database="test",
     )
+
+
+def options_of(target: Target) -> dict[str, Any]:
+    """Return the driver's options for a target."""
+    options = {
+        "host": target.host,
+        "port": target.port,
+        "unix_socket": target.socket,
+        "user": target.user,
+        "password": target.password,
+        "database": target.database or None,
+        "tls": target.tls,
+        "tls_ca": target.ca,
+        "connect_timeout": target.connect_timeout,
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def parse_url(url: str) -> Choice:
