@@ -2,7 +2,7 @@
 
 app.py reads the command line, commands.py does what it says, with the parts: target
 (which server), sqlfile (which queries), dataset (the demo's tables), engine, handle
-and loop (running them), idle (measuring), info (what is installed) and render
+and loop (running them), idle and load (measuring), info (what is installed) and render
 (what the user sees).
 """
 

@@ -112,6 +112,16 @@ def _run(argv: list[str]) -> int:
                 )
             case "idle-timeout":
                 return _idle_timeout(arguments)
+            case "pool-bench":
+                return commands.run_pool_bench(
+                    _target(arguments),
+                    arguments.json,
+                    connections=arguments.connections,
+                    tasks=arguments.tasks,
+                    seconds=arguments.seconds,
+                    sql=arguments.sql,
+                    threads=arguments.threads,
+                )
             case _:
                 return commands.show_info(arguments.json)
     except (CliError, ServerError) as error:
@@ -239,6 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_idle_timeout(
         add("idle-timeout", "measure for how long an address lets a connection be idle")
     )
+    _add_pool_bench(
+        add("pool-bench", "run a load of queries over a pool, and take times")
+    )
     information = add("info", "show the versions of everything, and what is missing")
     information.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -302,6 +315,37 @@ def _add_idle_timeout(parser: argparse.ArgumentParser) -> None:
     _add_account_arguments(group)
 
 
+def _add_pool_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--connections",
+        type=_connections,
+        default=10,
+        metavar="N",
+        help="the size of the pool (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tasks",
+        type=_tasks,
+        default=32,
+        metavar="N",
+        help="how many borrow at a time, up to 1000 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", action="store_true", help="threads and the blocking pool instead"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_bench_seconds,
+        default=5.0,
+        help="how long, up to 600 (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--sql", default="SELECT 1", help="what each does (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _add_server_arguments(parser)
+
+
 def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "the server", "Any MariaDB server; without any of these, a throwaway one."
@@ -340,6 +384,10 @@ def _connections(text: str) -> int:
     return _number(text, 1, _MAX_CONNECTIONS)
 
 
+def _tasks(text: str) -> int:
+    return _number(text, 1, 1000)
+
+
 def _port(text: str) -> int:
     return _number(text, 1, 65535)
 
@@ -359,6 +407,10 @@ def _scale(text: str) -> float:
 
 def _seconds(text: str) -> float:
     return _positive(text, 86_400)
+
+
+def _bench_seconds(text: str) -> float:
+    return _positive(text, 600)
 
 
 def _positive(text: str, most: int) -> float:

@@ -114,6 +114,19 @@ def run_idle_timeout(
     return OK
 
 
+def run_pool_bench(target: Target | None, as_json: bool, **load: Any) -> int:
+    """Run a load over a pool, on a server or on a throwaway one."""
+    from mariadb_nb.cli.load import Load, run_pool_bench
+
+    if target is not None:
+        went_well = run_pool_bench(target, Load(**load), as_json)
+    else:
+        options = {"max_connections": load["connections"] + 10}
+        with _throwaway_server(options=options) as server:
+            went_well = run_pool_bench(of_server(server), Load(**load), as_json)
+    return OK if went_well else QUERIES_FAILED
+
+
 def run_server(port: int | None, tls: bool, arguments: Sequence[str]) -> int:
     """Run a throwaway server until we are interrupted or terminated."""
     options: dict[str, str | int | None] = dict(map(_server_option, arguments))
