@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import combinations
 
 import pytest
 
-from benchmarks import logins, pool, report, rounds, scenarios, table
+from benchmarks import footprint, logins, pool, report, rounds, scenarios, table
 from benchmarks.contestants import CONTESTANTS, pins
 from mariadb_nb.server import TemporaryServer
 
@@ -59,3 +60,13 @@ def test_logins_are_really_tried() -> None:
     with logins._checking("sha256_password", ("TLSv1_3",)) as target:
         assert logins._outcome(ours, target, True) == logins.YES
         assert target.version() == "TLSv1.3"
+
+
+def test_footprint_of_what_is_installed_here() -> None:
+    found = footprint.cost(
+        sys.executable, footprint.Driver("pytest", ("pytest", "pluggy"))
+    )
+    assert found.name.startswith("pytest ")
+    assert found.disk > 100_000
+    assert found.memory > 0
+    assert found.seconds > 0

@@ -40,6 +40,7 @@ PRINTED = {
     "trio": ["as good as before"],
     "gevent": ["slept slept slept"],
     "A loop of your own": ["[('slept', 0)]"] * 3,
+    "Pools": ["lent"],
 }
 
 
