@@ -8,7 +8,8 @@
  *
  * The queue that counts is that of the OpenSSL which libmariadb uses, and there
  * may be another one in the process.  So the function is looked up among what
- * libmariadb itself depends on, and not linked to.
+ * libmariadb itself depends on, and not linked to.  A libmariadb that has an
+ * OpenSSL inside exports another one: see wheels/tls_errors.c.
  */
 
 #include "guard.h"
@@ -40,7 +41,10 @@ look_up(void)
     }
     library = dlopen(libmariadb.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (library != NULL) {
-        *(void **)&clear_error = dlsym(library, "ERR_clear_error");
+        *(void **)&clear_error = dlsym(library, "mariadb_nb_clear_tls_errors");
+        if (clear_error == NULL) {
+            *(void **)&clear_error = dlsym(library, "ERR_clear_error");
+        }
         dlclose(library); /* it stays loaded: we are linked to it */
     }
 }

@@ -35,6 +35,10 @@ PLUGIN_FOLDER: Final = "plugin"
 #: The version that all exported functions have.
 VERSION_NODE: Final = "mariadb_nb_1"
 
+#: The only function that is added, and where it is.
+CLEAR_TLS_ERRORS: Final = "mariadb_nb_clear_tls_errors"
+TLS_ERRORS: Final = Path(__file__).with_name("tls_errors.c")
+
 #: Built in; native and old passwords always are. gssapi would need Kerberos.
 PLUGINS: Final = (
     "caching_sha2_password",
@@ -130,7 +134,8 @@ def build(prefix: Path, target: str, cache: Path) -> bool:
     tools = toolchain.find(target, folder / "bin")
     pins = sources.read_pins()
     recipe = hashlib.sha256(tools.identity.encode())
-    for path in (sources.PINS, __file__, bundle.__file__, toolchain.__file__):
+    parts = (sources.PINS, __file__, bundle.__file__, toolchain.__file__, TLS_ERRORS)
+    for path in parts:
         recipe.update(Path(path).read_bytes())
     stamp, key = prefix / ".stamp", recipe.hexdigest()
     if stamp.is_file() and stamp.read_text() == key:
@@ -278,7 +283,8 @@ def _link(builder: Builder, static: Path, exports: Sequence[str]) -> Path:
             *("-Wl,--whole-archive", static, "-Wl,--no-whole-archive", *libraries),
             *("-lpthread", "-ldl", "-lm"),
         ]
-    builder.run("connector", builder.tools.cc, "-o", library, *options)
+    added = (*_CFLAGS.split(), f"-I{stage.parent / 'include'}", TLS_ERRORS)
+    builder.run("connector", builder.tools.cc, "-o", library, *added, *options)
     return library
 
 
@@ -299,9 +305,9 @@ def _install(builder: Builder, source: Path, library: Path, prefix: Path) -> Non
 
 
 def _public_functions(definition: Path) -> list[str]:
-    """The functions that Connector/C exports, by its own list."""
+    """The functions that are exported: Connector/C's, by its own list, and ours."""
     names = re.findall(r"^ (\w+);$", definition.read_text(), re.MULTILINE)
-    return sorted(set(names))
+    return sorted({*names, CLEAR_TLS_ERRORS})
 
 
 def _check_plugins(source: Path) -> None:
