@@ -135,13 +135,28 @@ async def test_outage_is_sat_out(
             stats = pool.stats()
             assert stats.size == SIZE
             assert stats.created - sum(stats.closed.values()) == SIZE
-    check_pauses([note.seconds for note in load.events("outage")])
-    assert len(load.events("recovered")) == 1
+    # On a busy machine there may be another one, of connects that take too long.
+    outages = series(load.notes)
+    for pauses in outages:
+        check_pauses(pauses)
     # Those under way when it began, then one after each pause.
-    assert stats.failed_connects <= AT_ONCE + len(load.events("outage"))
+    most = sum(AT_ONCE - 1 + len(pauses) for pauses in outages)
+    assert stats.failed_connects <= most
     # No connect but those, and those for killing a statement whose time was over.
     connects = stats.created + stats.failed_connects + sum(failures)
     assert len(proxy.accepted) <= connects
+
+
+def series(notes: list[Note]) -> list[list[float]]:
+    """The pauses of each outage, from its first failure to the first success."""
+    found: list[list[float]] = [[]]
+    for note in notes:
+        if note.event == "outage":
+            found[-1].append(note.seconds)
+        elif note.event == "recovered":
+            found.append([])
+    assert found.pop() == []
+    return found
 
 
 def check_pauses(pauses: list[float]) -> None:
