@@ -21,6 +21,7 @@ import mariadb_nb
 from mariadb_nb import InterfaceError, OperationalError, aio
 from mariadb_nb.pool.base import has_ended
 from mariadb_nb.pool.decisions import Note
+from mariadb_nb.pool.watcher import Watcher
 from mariadb_nb.server import TemporaryServer
 
 
@@ -195,6 +196,27 @@ def test_ctrl_c_in_the_middle_of_an_event(mariadb_server: TemporaryServer) -> No
         pool.warm_up()
         assert all(conn.closed for conn in conns)
         assert pool.stats().size == 3
+
+
+def test_watcher_ends_at_once_after_the_last_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    serving, read = Watcher(), os.read
+    done: list[str] = []
+
+    def read_late(fd: int, count: int) -> bytes:
+        if fd == serving._inbox and not serving._ending:
+            serving._posted.append(lambda: done.append("the last"))
+            serving._ending = True
+            serving._ring()  # and this is heard together with what rang before
+        return read(fd, count)
+
+    monkeypatch.setattr(os, "read", read_late)
+    serving.start()
+    serving._ring()
+    serving._thread.join(20)
+    assert not serving._thread.is_alive()
+    assert done == ["the last"]
 
 
 IN_A_CHILD = """

@@ -145,7 +145,7 @@ class Watcher:
                 due = self._sleeps_until = self._alarms.due
             if pool is not None:
                 _guarded(pool.time_up)
-            elif not self._posted:
+            elif not self._posted and not self._ending:  # else nobody rings any more
                 yield Wait(self._inbox, READ, None if due == inf else due)
                 with suppress(BlockingIOError):
                     os.read(self._inbox, 4096)
