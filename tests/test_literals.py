@@ -292,7 +292,7 @@ class OwnFloat(float):
         (np.bytes_(b"a"), "_binary'a'"),
         (np.datetime64("1999-12-31T23:59", "us"), "TIMESTAMP'1999-12-31 23:59:00'"),
         (np.datetime64("2024-01-02"), "DATE'2024-01-02'"),
-        (np.datetime64("NaT"), "NULL"),
+        (np.datetime64("NaT", "s"), "NULL"),
         (np.timedelta64(90, "s"), "TIME'00:01:30'"),
     ],
     ids=repr,
