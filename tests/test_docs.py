@@ -201,3 +201,17 @@ def test_every_public_name_is_in_the_guide() -> None:
     ):
         public |= {name for name in dir(facade) if not name.startswith("_")}
     assert sorted(public - words) == []
+
+
+def test_every_public_name_of_a_session_is_in_the_guide_to_loops() -> None:
+    import mariadb_nb
+
+    guide = (DOCS / "loops.md").read_text(encoding="utf-8")
+    calls = {
+        name
+        for name in dir(mariadb_nb.Session)
+        if not name.startswith("_") and callable(getattr(mariadb_nb.Session, name))
+    }
+    # What drive() asks of it is no one else's business.
+    calls -= {"abort", "check_charset", "enter", "leave", "recover"}
+    assert sorted(name for name in calls if not re.search(rf"`{name}\b", guide)) == []
