@@ -36,7 +36,7 @@ async def test_each_way_to_the_server(world: World, transport: str) -> None:
     tcp = {"unix_socket": None, "host": server.host, "port": server.port}
     tls = {"tls": "verify-full", "tls_ca": server.ca_file}
     ways: dict[str, dict[str, Any]] = {
-        "unix": {},
+        "unix": {"unix_socket": server.socket},
         "tcp": {**tcp, "tls": "disable"},
         "tls": {**tcp, **tls},
     }
