@@ -172,7 +172,10 @@ def check(wheel: Path) -> None:
 
 
 def run(
-    command: list[str], log: Path, variables: Mapping[str, str] | None = None
+    command: list[str],
+    log: Path,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> None:
     """Run a program with its output in a log; raise its end if it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +183,7 @@ def run(
     with log.open("ab") as output:
         done = subprocess.run(
             command,
+            cwd=folder,
             env={**os.environ, **quiet, **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
