@@ -199,6 +199,8 @@ class ScriptedOptions:
     requires_tls: bool = False
     has_password_function: bool = False
     autocommit: bool | None = False
+    tcp_keepalive: float | None = None
+    tcp_user_timeout: float | None = None
     address: str = "nowhere"
 
     def apply(self, *_: object) -> None:

@@ -170,8 +170,8 @@ async def test_what_names_no_procedure(world: World, name: str) -> None:
 def test_no_hint_leads_to_what_is_not_there() -> None:
     from mariadb_nb.option_sources import _HINTS
     from mariadb_nb.options import Keywords
+    from mariadb_nb.pool.settings import PoolKeywords
 
-    options = set(Keywords.__annotations__)
+    options = {*Keywords.__annotations__, *PoolKeywords.__annotations__}
     for name, hint in _HINTS.items():
         assert set(re.findall(r"\b([a-z_]+)=", hint)) <= {*options, "stream"}, name
-        assert "Pool" not in hint
