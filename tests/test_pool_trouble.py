@@ -6,9 +6,12 @@ import asyncio
 import os
 import random
 import select
+import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +21,7 @@ from stalling import StallingProxy
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import InterfaceError, OperationalError, aio
+from mariadb_nb import Busy, InterfaceError, OperationalError, aio
 from mariadb_nb.pool.base import has_ended
 from mariadb_nb.pool.decisions import Note
 from mariadb_nb.pool.watcher import Watcher
@@ -243,6 +246,7 @@ PATCHED = """
 import gevent.monkey
 gevent.monkey.patch_all()
 import sys
+import threading
 import gevent
 import mariadb_nb
 
@@ -274,3 +278,58 @@ def test_in_a_process_of_its_own(mariadb_server: TemporaryServer, script: str) -
         check=True,
         timeout=60,
     )
+
+
+def _lend(pool: mariadb_nb.Pool) -> Iterator[None]:
+    with pool.acquire():
+        yield
+
+
+def test_finalizer_in_the_middle_of_an_event(
+    mariadb_server: TemporaryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = mariadb_server.users["native"]
+    with mariadb_nb.Pool(
+        unix_socket=mariadb_server.socket, user=user.name, password=user.password
+    ) as pool:
+        borrowing = [_lend(pool), _lend(pool)]
+        assert [next(one) for one in borrowing] == [None, None]
+        acquire, refused = pool._core.acquire, []
+
+        def interrupted(*arguments: Any) -> Any:
+            while borrowing:
+                del borrowing[0]  # the collector may do so at any moment
+            try:
+                pool.drain()
+            except Busy as error:
+                refused.append(str(error))
+            assert pool.stats().in_use == 2
+            return acquire(*arguments)
+
+        monkeypatch.setattr(pool._core, "acquire", interrupted)
+        with pool.acquire() as conn:
+            assert conn.execute("SELECT 42").fetchall() == [(42,)]
+            assert pool.stats().in_use == 1
+        assert pool.stats().closed == {"broken": 2}
+        assert "in this thread" in refused[0]
+
+
+def test_numbers_in_a_forked_child_while_an_event_goes_on() -> None:
+    pool = mariadb_nb.Pool(max_size=3)
+    holding, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with pool._lock:
+            holding.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait(60)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os._exit(pool.stats().max_size)
+    over.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3

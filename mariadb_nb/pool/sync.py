@@ -3,6 +3,10 @@
 Owns nothing but the waiting: what a pool does is decided in ``core``. A lock is held
 while an event is handled and never while anybody waits; connects and pings run in the
 watcher's thread, hooks and resets in those of the users.
+
+A finalizer or a signal's handler may come in the middle of an event, in the thread that
+holds the lock. What it gives back is closed when the event is over; whatever else it
+wants of the pool is refused, for it would have to wait for itself.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from threading import Lock
+from threading import Lock, RLock
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeAlias, Unpack
@@ -19,7 +23,7 @@ from typing import Any, Final, Protocol, Self, TypeAlias, Unpack
 from .. import runners
 from .._cursor import DEFAULT
 from ..connection import Connection
-from ..errors import InterfaceError
+from ..errors import Busy, InterfaceError
 from ..runners.selector import Handle
 from ..state import READY
 from . import watcher
@@ -134,7 +138,7 @@ class Pool(PoolBase):
         **options: Unpack[PoolOptions],
     ) -> None:
         super().__init__(url, (configure, reset, check), on_event, {**options})
-        self._lock = Lock()
+        self._lock: Any = RLock()
         self._watcher: watcher.Watcher | None = None
         self._process = os.getpid()
         self._parking = parking()
@@ -142,6 +146,7 @@ class Pool(PoolBase):
         self._work: dict[Slot, Callable[[], None]] = {}
         self._watched: dict[Slot, int] = {}
         self._todo: deque[Action] = deque()
+        self._left_over: deque[tuple[Slot, Connection]] = deque()
 
     # What its users call
 
@@ -199,8 +204,12 @@ class Pool(PoolBase):
 
     def stats(self) -> Stats:
         """The numbers of this moment."""
+        if self._process != os.getpid():
+            return super().stats()  # who held the lock at the fork is not here
         with self._lock:
-            return super().stats()
+            stats = super().stats()
+        self._close_left_over()
+        return stats
 
     def __enter__(self) -> Self:
         self._begin()
@@ -290,6 +299,9 @@ class Pool(PoolBase):
     def _give_back(self, slot: Slot, conn: Connection) -> None:
         if self._process != os.getpid():
             return  # a child's copy
+        if self._lock._is_owned():
+            self._left_over.append((slot, conn))
+            return
         with self._lock:
             conn, why = self._taken_back(slot, conn)
         self._tell(self._core.release, slot, why)
@@ -306,11 +318,22 @@ class Pool(PoolBase):
         finally:
             self._tell(self._core.ready if done else self._core.failed, slot)
 
+    def _close_left_over(self) -> None:
+        """Close what was given back in the middle of an event."""
+        while self._left_over and not self._lock._is_owned():
+            slot, conn = self._left_over.popleft()
+            if slot.connection is conn:  # the pool has not taken it back itself
+                self._tell(self._core.release, slot, "broken")
+
     # Carrying out what the core decides, with the lock held
 
     def _tell(
         self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
     ) -> None:
+        if self._lock._is_owned():
+            raise Busy(
+                "the pool is at work in this thread: try again when that goes on"
+            )
         with self._lock:
             todo = self._todo
             todo.extend(event(monotonic(), *arguments, **more))
@@ -326,6 +349,7 @@ class Pool(PoolBase):
             serving.remind(self, due)
         for note in notes:
             self._report(note)
+        self._close_left_over()
 
     def time_up(self) -> None:
         """Tick; called by the watcher."""
@@ -340,6 +364,8 @@ class Pool(PoolBase):
             ended = has_ended(slot.connection.session)
         if ended is not None:
             self._tell(self._core.readable, slot, dead=ended)
+        else:
+            self._close_left_over()
 
     def _do_watch(self, action: Watch) -> None:
         slot, session = action.slot, action.slot.connection.session

@@ -49,7 +49,7 @@ class Watcher:
         self._inbox, self._bell = os.pipe()
         os.set_blocking(self._inbox, False)
         os.set_blocking(self._bell, False)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may come while it is held
         self._posted: deque[Callable[[], object]] = deque()
         self._alarms = Alarms()
         self._sleeps_until = -inf
