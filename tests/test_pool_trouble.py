@@ -177,6 +177,39 @@ def test_pool_belongs_to_one_loop(mariadb_server: TemporaryServer) -> None:
         first.run(pool.close())
 
 
+@pytest.mark.parametrize("keepalive", [None, 0.001], ids=["connect", "ping"])
+def test_whoever_cancels_all_tasks_stops_no_pool(
+    mariadb_server: TemporaryServer, keepalive: float | None
+) -> None:
+    user = mariadb_server.users["native"]
+
+    async def cancel_what_is_not_mine() -> None:
+        mine = asyncio.current_task()
+        async with aio.Pool(
+            unix_socket=mariadb_server.socket,
+            user=user.name,
+            password=user.password,
+            max_size=1,
+            keepalive_interval=keepalive,
+        ) as pool:
+            if keepalive:
+                async with pool.acquire():
+                    pass
+            else:
+                pool.resize(min_size=1, max_size=1)
+            async with asyncio.timeout(20):
+                while len(asyncio.all_tasks()) == 1:  # noqa: ASYNC110 - not told of
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it has begun
+            for task in asyncio.all_tasks():
+                if task is not mine:
+                    task.cancel()
+            async with pool.acquire() as conn:
+                assert await ask(conn, "SELECT 1") == 1
+
+    asyncio.run(cancel_what_is_not_mine())
+
+
 def test_ctrl_c_in_the_middle_of_an_event(mariadb_server: TemporaryServer) -> None:
     user = mariadb_server.users["native"]
     with mariadb_nb.Pool(

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeAlias, Unpack
 
 from .._cursor import DEFAULT
 from ..aio import Connection
-from ..errors import InterfaceError
+from ..errors import InterfaceError, OperationalError
 from ..state import READY
 from .base import (
     Borrower,
@@ -292,6 +292,13 @@ class Pool(PoolBase):
         except Exception as error:
             self._work.pop(slot, None)
             self._tell(self._core.connect_failed, slot, error, final=is_final(error))
+        except GeneratorExit:
+            raise  # its loop is gone
+        except BaseException:  # somebody has cancelled what is not theirs
+            self._work.pop(slot, None)
+            why = OperationalError("the task that made the connection was cancelled")
+            self._tell(self._core.connect_failed, slot, why)
+            raise
         else:
             self._work.pop(slot, None)
             self._connected(slot, conn)
@@ -305,7 +312,15 @@ class Pool(PoolBase):
             await conn._run(self._ping(conn))
         except Exception as error:
             log.info("%r did not answer: %s", conn, error)
-        well = conn.session.state == "READY"
+        except GeneratorExit:
+            raise  # its loop is gone
+        except BaseException:  # somebody has cancelled what is not theirs
+            self._tried(slot, conn)
+            raise
+        self._tried(slot, conn)
+
+    def _tried(self, slot: Slot, conn: Connection) -> None:
+        well = conn.session.state == READY
         self._work.pop(slot, None)
         if slot.place != GONE:
             self._tell(self._core.ready if well else self._core.failed, slot)
