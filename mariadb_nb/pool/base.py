@@ -76,15 +76,13 @@ class Borrower(Waiter):
     """One who waits, with a way to be told.
 
     Attributes:
-        error: what to raise.
         wake: is called when it need not wait any more.
     """
 
-    __slots__ = ("error", "wake")
+    __slots__ = ("wake",)
 
     def __init__(self, timeout: float | None, origin: object = None) -> None:
         super().__init__(inf if timeout is None else monotonic() + timeout, origin)
-        self.error: Exception | None = None
         self.wake: Callable[[], object] | None = None
 
     def outcome(self) -> tuple[Slot, Any]:
@@ -187,7 +185,7 @@ class PoolBase(ABC):
             Close: self._do_close,
             Grant: self._do_wake,
             Done: self._do_wake,
-            Fail: self._do_fail,
+            Fail: self._do_wake,
             Note: self._do_note,
         }
 
@@ -247,15 +245,9 @@ class PoolBase(ABC):
         if conn is not None:
             close(conn)
 
-    def _do_wake(self, action: Grant | Done) -> None:
+    def _do_wake(self, action: Grant | Done | Fail) -> None:
         if isinstance(action, Grant):
             self._unwatch(action.slot)
-        wake = action.waiter.wake  # type: ignore[attr-defined]
-        if wake is not None:
-            wake()
-
-    def _do_fail(self, action: Fail) -> None:
-        action.waiter.error = action.error  # type: ignore[attr-defined]
         wake = action.waiter.wake  # type: ignore[attr-defined]
         if wake is not None:
             wake()

@@ -342,7 +342,7 @@ class PoolCore:
     def _fail(self, waiter: Waiter, error: Exception) -> None:
         self._queue.pop(waiter, None)
         self._warming.pop(waiter, None)
-        waiter.done = True
+        waiter.error, waiter.done = error, True
         self._actions.append(Fail(waiter, error))
 
     def _lose_patience(self) -> None:

@@ -80,17 +80,19 @@ class Waiter:
     Attributes:
         since: when it began to wait.
         slot: what it was lent.
+        error: what to raise where it waits.
         done: whether it need not wait any more.
     """
 
-    __slots__ = ("deadline", "done", "origin", "since", "slot")
+    __slots__ = ("deadline", "done", "error", "origin", "since", "slot")
 
     def __init__(self, deadline: float = inf, origin: object = None) -> None:
         self.deadline = deadline
         self.origin = origin
         self.since = 0.0
         self.slot: Slot | None = None
-        self.done = False
+        self.error: Exception | None = None
+        self.done = False  # the last that is set: another thread may look at it
 
 
 class Slots:
