@@ -64,7 +64,9 @@ def apply(fd: int, options: Options) -> None:
     """
     wanted = _wanted(options)
     if wanted:
-        connection = _socket.socket(fileno=fd)
+        # Of a duplicate: a signal may raise at any moment, and what is lost then is
+        # closed.
+        connection = _socket.socket(fileno=_socket.dup(fd))
         try:
             for level, name, value in wanted:
                 connection.setsockopt(level, name, value)
@@ -74,7 +76,7 @@ def apply(fd: int, options: Options) -> None:
                 f"{problem.strerror}"
             ) from problem
         finally:
-            connection.detach()
+            connection.close()
 
 
 def _wanted(options: Options) -> list[tuple[int, int, int]]:

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from types import SimpleNamespace
+from types import FrameType, FunctionType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from stalling import StallingProxy
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import Busy, InterfaceError, OperationalError, aio
+from mariadb_nb import Busy, InterfaceError, OperationalError, aio, tcp
 from mariadb_nb.pool.base import has_ended
 from mariadb_nb.pool.decisions import Note
 from mariadb_nb.pool.watcher import Watcher
@@ -158,6 +158,40 @@ def test_verdict_on_what_can_be_read(
         assert has_ended(session) is verdict
         if sent:
             assert ours.recv(100) == sent
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # a duplicate
+@pytest.mark.parametrize("call", [has_ended, tcp.apply], ids=["peek", "options"])
+def test_interrupted_look_at_a_socket_leaves_it_open(call: FunctionType) -> None:
+    at = count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        if frame.f_code is not call.__code__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            count += 1
+            if count == at:
+                raise KeyboardInterrupt  # as a signal's handler may
+        return trace
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as ours,
+    ):
+        options = SimpleNamespace(tls="disable", tcp_keepalive=9, tcp_user_timeout=None)
+        session = SimpleNamespace(fd=ours.fileno(), options=options)
+        arguments = (session,) if call is has_ended else (ours.fileno(), options)
+        before = sys.gettrace()
+        while at == count:
+            at, count = at + 1, 0
+            sys.settrace(trace)
+            with suppress(KeyboardInterrupt):
+                call(*arguments)
+            sys.settrace(before)
+            os.fstat(ours.fileno())  # it is there
+    assert at > 20
 
 
 def test_pool_belongs_to_one_loop(mariadb_server: TemporaryServer) -> None:

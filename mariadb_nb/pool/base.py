@@ -112,8 +112,11 @@ def has_ended(session: Session) -> bool | None:
         None if nothing can be read: then it is well. False if only a ping can tell:
         with TLS there may be something to read that is none of the server's words.
     """
-    try:  # its kind and protocol are told only to save Python two questions
-        peeking = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, session.fd)
+    try:
+        # Of a duplicate: a signal may raise at any moment, and what is lost then is
+        # closed. Its kind and protocol are told only to save Python two questions.
+        duplicate = _socket.dup(session.fd)
+        peeking = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, duplicate)
     except (OSError, ValueError):  # closed this very moment, in another thread
         return True
     try:
@@ -123,7 +126,7 @@ def has_ended(session: Session) -> bool | None:
     except OSError:
         return True
     finally:
-        peeking.detach()
+        peeking.close()
     return not some or session.options.tls == "disable"
 
 
