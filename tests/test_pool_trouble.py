@@ -400,3 +400,31 @@ def test_numbers_in_a_forked_child_while_an_event_goes_on() -> None:
     over.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+
+def test_ctrl_c_between_the_loan_and_its_use(
+    mariadb_server: TemporaryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = mariadb_server.users["native"]
+    with mariadb_nb.Pool(
+        unix_socket=mariadb_server.socket,
+        user=user.name,
+        password=user.password,
+        max_size=1,
+    ) as pool:
+        with pool.acquire():
+            pass
+        tell = pool._tell
+
+        def interrupted(event: Any, *arguments: Any, **more: Any) -> None:
+            tell(event, *arguments, **more)
+            if event == pool._core.acquire:
+                monkeypatch.undo()
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(pool, "_tell", interrupted)
+        with pytest.raises(KeyboardInterrupt), pool.acquire():
+            pass
+        assert pool.stats().in_use == 0
+        with pool.acquire(timeout=20) as conn:
+            assert conn.execute("SELECT 42").fetchall() == [(42,)]

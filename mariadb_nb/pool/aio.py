@@ -169,18 +169,21 @@ class Pool(PoolBase):
 
     async def _take(self, borrower: Borrower) -> tuple[Slot, Connection]:
         self._begin()
-        self._tell(self._core.acquire, borrower)
-        while True:
-            await self._wait(borrower)
-            slot, conn = borrower.outcome()
-            try:
+        try:
+            self._tell(self._core.acquire, borrower)
+            while True:
+                await self._wait(borrower)
+                slot, conn = borrower.outcome()
                 why = await self._why_not(conn, first=slot.lent == 1)
                 if why is None:
                     return slot, conn
-            except BaseException:
-                self._tell(self._core.release, slot, "refused")
-                raise
-            self._tell(self._core.reject, borrower, why)
+                self._tell(self._core.reject, borrower, why)
+        except BaseException:
+            if borrower.slot is not None:
+                self._tell(self._core.release, borrower.slot, "refused")
+            else:
+                self._tell(self._core.leave, borrower)
+            raise
 
     async def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
         """Why a connection is not good enough to be lent; None if it is."""

@@ -253,18 +253,21 @@ class Pool(PoolBase):
 
     def _take(self, borrower: Borrower) -> tuple[Slot, Connection]:
         self._begin()
-        self._tell(self._core.acquire, borrower)
-        while True:
-            self._wait(borrower)
-            slot, conn = borrower.outcome()
-            try:
+        try:
+            self._tell(self._core.acquire, borrower)
+            while True:
+                self._wait(borrower)
+                slot, conn = borrower.outcome()
                 why = self._why_not(conn, first=slot.lent == 1)
                 if why is None:
                     return slot, conn
-            except BaseException:
-                self._tell(self._core.release, slot, "refused")
-                raise
-            self._tell(self._core.reject, borrower, why)
+                self._tell(self._core.reject, borrower, why)
+        except BaseException:
+            if borrower.slot is not None:
+                self._tell(self._core.release, borrower.slot, "refused")
+            else:
+                self._tell(self._core.leave, borrower)
+            raise
 
     def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
         """Why a connection is not good enough to be lent; None if it is."""
@@ -384,7 +387,8 @@ class Pool(PoolBase):
         conn = Connection(self._options)
 
         def done(handle: Handle[None]) -> None:
-            self._work.pop(slot, None)
+            with self._lock:  # it may be done before the event that began it
+                self._work.pop(slot, None)
             try:
                 handle.result()
             except Exception as error:
@@ -403,7 +407,8 @@ class Pool(PoolBase):
         self._unwatch(slot)
 
         def done(handle: Handle[None]) -> None:
-            self._work.pop(slot, None)
+            with self._lock:  # it may be done before the event that began it
+                self._work.pop(slot, None)
             try:
                 handle.result()
             except Exception as error:
