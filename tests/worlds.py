@@ -298,8 +298,11 @@ class BlockingWorld(World):
             pressed.result()
 
     async def rest(self) -> None:
-        # Blocks no loop: this world has none.
-        time.sleep(BOUND)  # noqa: ASYNC251
+        # Blocks no loop: this world has none. Ctrl-C that comes in the instant before a
+        # sleep does not end it, so that none is long.
+        end = time.monotonic() + BOUND
+        while time.monotonic() < end:
+            time.sleep(0.02)  # noqa: ASYNC251
 
     async def pause(self) -> None:
         time.sleep(0.002)  # noqa: ASYNC251
