@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import FrameType, FunctionType, SimpleNamespace
 from typing import Any
@@ -163,35 +164,43 @@ def test_verdict_on_what_can_be_read(
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # a duplicate
 @pytest.mark.parametrize("call", [has_ended, tcp.apply], ids=["peek", "options"])
 def test_interrupted_look_at_a_socket_leaves_it_open(call: FunctionType) -> None:
-    at = count = 0
+    def interrupt_everywhere() -> None:
+        at = count = 0
 
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        if frame.f_code is not call.__code__:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            count += 1
-            if count == at:
-                raise KeyboardInterrupt  # as a signal's handler may
-        return trace
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal count
+            if frame.f_code is not call.__code__:
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                count += 1
+                if count == at:
+                    raise KeyboardInterrupt  # as a signal's handler may
+            return trace
 
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as ours,
-    ):
-        options = SimpleNamespace(tls="disable", tcp_keepalive=9, tcp_user_timeout=None)
-        session = SimpleNamespace(fd=ours.fileno(), options=options)
-        arguments = (session,) if call is has_ended else (ours.fileno(), options)
-        before = sys.gettrace()
-        while at == count:
-            at, count = at + 1, 0
-            sys.settrace(trace)
-            with suppress(KeyboardInterrupt):
-                call(*arguments)
-            sys.settrace(before)
-            os.fstat(ours.fileno())  # it is there
-    assert at > 20
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname()) as ours,
+        ):
+            options = SimpleNamespace(
+                tls="disable", tcp_keepalive=9, tcp_user_timeout=None
+            )
+            session = SimpleNamespace(fd=ours.fileno(), options=options)
+            arguments = (session,) if call is has_ended else (ours.fileno(), options)
+            before = sys.gettrace()
+            while at == count:
+                at, count = at + 1, 0
+                sys.settrace(trace)
+                with suppress(KeyboardInterrupt):
+                    call(*arguments)
+                sys.settrace(before)
+                os.fstat(ours.fileno())  # it is there
+        assert at > 20
+
+    # In a thread of its own: what is raised between any two bytecodes may leave an
+    # exception behind as the one that is being handled.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(interrupt_everywhere).result()
 
 
 def test_pool_belongs_to_one_loop(mariadb_server: TemporaryServer) -> None:
