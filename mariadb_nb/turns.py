@@ -87,8 +87,9 @@ class Turns(ABC):
             )
         following = _TRANSITIONS[self.state].get(event)
         if following is None:
+            refusal = state.refusal(self.state)  # now, while it is still in that state
             self._release(owner)
-            raise state.refusal(self.state)
+            raise refusal
         self.state = following
         if event is state.START:
             self.reader = None  # every earlier stream is over

@@ -42,7 +42,7 @@ class _Session:
         return row
 
     async def stream(self, sql: str) -> int:
-        raise NotImplementedError
+        raise NotImplementedError("it has no streams: no scenario asks it for one")
 
     async def close(self) -> None:
         await self._connection.close()
@@ -71,7 +71,7 @@ class _BlockingSession:
         return row
 
     def stream(self, sql: str) -> int:
-        raise NotImplementedError
+        raise NotImplementedError("it has no streams: no scenario asks it for one")
 
     def close(self) -> None:
         self._connection.close()
