@@ -226,7 +226,7 @@ async def run_on_trio(soak: Soak) -> None:
 
 def run_on_threads(soak: Soak) -> None:
     async def nap() -> None:
-        time.sleep(0.002)  # noqa: ASYNC251
+        time.sleep(0.002)  # noqa: ASYNC251  it is a thread that naps
 
     with ThreadPoolExecutor(TASKS) as threads:
         works = [soak.work(number, None) for number in range(TASKS)]
@@ -281,7 +281,7 @@ def nothing_left() -> Iterator[None]:
     end = time.monotonic() + PATIENCE
     while (after := things()) != before:
         assert time.monotonic() < end, f"descriptors, threads: {before} -> {after}"
-        time.sleep(0.01)
+        time.sleep(0.01)  # nobody tells when a thread has ended
 
 
 def soak(server: TemporaryServer, world: str, seed: int, queries: int) -> str:
@@ -328,7 +328,7 @@ def nothing_left_on_the_server(admin: mariadb_nb.Connection, user: str) -> None:
     while (left := admin.execute(sql, (user,)).fetchone()) != (0, 0):
         admin.rollback()
         assert time.monotonic() < end, f"connections, rows on the server: {left}"
-        time.sleep(0.01)
+        time.sleep(0.01)  # nor when the server has noticed
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ class VanishingServer(Peer):
         program = struct.pack("HP", 1, ctypes.addressof(DROP_ALL))
         for client in self.accepted:
             while fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)) != bytes(4):
-                time.sleep(0.001)
+                time.sleep(0.001)  # the kernel tells nobody
             client.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
