@@ -24,7 +24,7 @@ from worlds import World, in_every_world
 import mariadb_nb
 from mariadb_nb import Busy, InterfaceError, OperationalError, aio, tcp
 from mariadb_nb.pool.base import has_ended
-from mariadb_nb.pool.decisions import Note
+from mariadb_nb.pool.decisions import Close, Note
 from mariadb_nb.pool.watcher import Watcher
 from mariadb_nb.server import TemporaryServer
 
@@ -201,6 +201,33 @@ def test_interrupted_look_at_a_socket_leaves_it_open(call: FunctionType) -> None
     # exception behind as the one that is being handled.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(interrupt_everywhere).result()
+
+
+@in_every_world
+async def test_action_that_raises_keeps_none_of_the_others_back(world: World) -> None:
+    pool: Any = world.pool(max_size=2)
+    plain = getattr(pool, "_plain", pool)
+    close = plain._acts[Close]
+    raised: list[Close] = []
+
+    def stumble(action: Close) -> None:
+        close(action)
+        if not raised:
+            raised.append(action)
+            raise KeyboardInterrupt
+
+    async with pool:
+        async with pool.acquire() as one, pool.acquire() as other:
+            pass
+        plain._acts[Close] = stumble
+        with pytest.raises(KeyboardInterrupt):
+            pool.drain()
+        plain._acts[Close] = close
+        async with pool.acquire() as conn:  # any event will do
+            for drained in (one, other):
+                await world.wait_until_gone(conn, drained.thread_id)
+        assert pool.stats().size == 1
+    assert pool.stats().closed["drained"] == 2
 
 
 def test_pool_belongs_to_one_loop(mariadb_server: TemporaryServer) -> None:

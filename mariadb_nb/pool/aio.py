@@ -239,8 +239,7 @@ class Pool(PoolBase):
     def _tell(
         self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
     ) -> None:
-        for action in event(monotonic(), *arguments, **more):
-            self._acts[action.__class__](action)
+        self._carry_out(event(monotonic(), *arguments, **more))
         due = self._core.due
         if due < self._due and self._tasks is not None:
             self._due = due

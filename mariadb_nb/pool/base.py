@@ -11,6 +11,7 @@ import logging
 import random
 import sys
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
@@ -180,6 +181,7 @@ class PoolBase(ABC):
         self._configure, self._reset, self._check = hooks
         self._on_event = on_event
         self._notes: list[Note] = []
+        self._todo: deque[Action] = deque()
         self._acts: dict[type, Callable[[Any], None]] = {
             Connect: self._do_connect,
             Check: self._do_check,
@@ -237,6 +239,18 @@ class PoolBase(ABC):
     def _unwatch(self, slot: Slot) -> None: ...
 
     # What is the same everywhere
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        """Do what the core has decided.
+
+        If that is interrupted, by Ctrl-C or by what an action raises, the next event
+        goes on with the rest.
+        """
+        todo = self._todo
+        todo.extend(actions)
+        while todo:
+            action = todo.popleft()
+            self._acts[action.__class__](action)
 
     def _do_reset(self, action: Reset) -> None:
         """Leave it to the one who releases the connection, and waits for it."""

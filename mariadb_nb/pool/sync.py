@@ -145,7 +145,6 @@ class Pool(PoolBase):
         self._due = inf
         self._work: dict[Slot, Callable[[], None]] = {}
         self._watched: dict[Slot, int] = {}
-        self._todo: deque[Action] = deque()
         self._left_over: deque[tuple[Slot, Connection]] = deque()
 
     # What its users call
@@ -338,11 +337,7 @@ class Pool(PoolBase):
                 "the pool is at work in this thread: try again when that goes on"
             )
         with self._lock:
-            todo = self._todo
-            todo.extend(event(monotonic(), *arguments, **more))
-            while todo:  # Ctrl-C may come here: then the next event goes on with it
-                action = todo.popleft()
-                self._acts[action.__class__](action)
+            self._carry_out(event(monotonic(), *arguments, **more))
             notes, self._notes = self._notes, []
             due, serving = self._core.due, self._watcher
             earlier = due < self._due and serving is not None
