@@ -167,22 +167,22 @@ now_ns(void)
 #endif
 }
 
-/* Goes on with the library's call that is suspended. */
-int
-wire_resume_call(wire_channel *self, int ready)
+static int
+resume_query(wire_channel *self, int ready)
 {
-    switch (self->phase) {
-    case QUERY:
-        return mysql_real_query_cont(&self->status, self->mysql, ready);
-    case NEXT:
-        return mysql_next_result_cont(&self->status, self->mysql, ready);
-    case ROWS:
-        return mysql_fetch_row_cont(&self->row, self->reply->result, ready);
-    case IDLE:
-    case BETWEEN:
-        break;
-    }
-    return 0;
+    return mysql_real_query_cont(&self->status, self->mysql, ready);
+}
+
+static int
+resume_next(wire_channel *self, int ready)
+{
+    return mysql_next_result_cont(&self->status, self->mysql, ready);
+}
+
+static int
+resume_row(wire_channel *self, int ready)
+{
+    return mysql_fetch_row_cont(&self->row, self->reply->result, ready);
 }
 
 void
@@ -222,7 +222,7 @@ end_reply(wire_channel *self)
 
 /* The head of a reply has been read.  Returns an outcome, or NULL to go on. */
 static PyObject *
-begin_reply(wire_channel *self)
+begin_reply(wire_channel *self, int64_t Py_UNUSED(until))
 {
     MYSQL_RES *result = NULL;
 
@@ -320,6 +320,26 @@ take_rows(wire_channel *self, int64_t until)
     }
 }
 
+/* ---- What is done in each phase ------------------------------------------------------ */
+
+static const struct {
+    /* Goes on with the library's call that is suspended; returns what that waits for. */
+    int (*resume)(wire_channel *self, int ready);
+    /* It has returned.  Returns an outcome, or NULL: something else is under way. */
+    PyObject *(*arrive)(wire_channel *self, int64_t until);
+    bool looks_at_clock; /* by itself */
+} phases[] = {
+    [QUERY] = {resume_query, begin_reply, false},
+    [NEXT] = {resume_next, begin_reply, false},
+    [ROWS] = {resume_row, take_rows, true},
+};
+
+int
+wire_resume_call(wire_channel *self, int ready)
+{
+    return phases[self->phase].resume(self, ready);
+}
+
 /* Goes on for as long as the library need not wait. */
 PyObject *
 wire_advance(wire_channel *self)
@@ -331,14 +351,11 @@ wire_advance(wire_channel *self)
         if (self->events != 0) {
             outcome = PyLong_FromLong(self->events);
         }
-        else if (self->phase == ROWS) {
-            outcome = take_rows(self, until);
-        }
-        else if (turns > 2 && now_ns() > until) { /* many small results */
-            outcome = PyLong_FromLong(0);
+        else if (turns > 2 && !phases[self->phase].looks_at_clock && now_ns() > until) {
+            outcome = PyLong_FromLong(0); /* many small results */
         }
         else {
-            outcome = begin_reply(self);
+            outcome = phases[self->phase].arrive(self, until);
         }
     }
     self->midway = outcome != NULL
