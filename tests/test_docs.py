@@ -215,20 +215,3 @@ def test_every_public_name_of_a_session_is_in_the_guide_to_loops() -> None:
     # What drive() asks of it is no one else's business.
     calls -= {"abort", "check_charset", "enter", "leave", "recover"}
     assert sorted(name for name in calls if not re.search(rf"`{name}\b", guide)) == []
-
-
-def test_every_file_has_a_room_that_can_be_found() -> None:
-    root = DOCS.parent
-    words = set(
-        re.findall(r"\w+", (root / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    )
-    files = [
-        *(root / "mariadb_nb").glob("*.py"),
-        *(root / "csrc").glob("*.c"),
-        *(root / "csrc" / "wire").glob("*.c"),
-    ]
-    assert len(files) > 60
-    unnamed = {file.stem for file in files} - words
-    assert {
-        name for name in unnamed if not name.startswith(("_server_", "__main__"))
-    } == set()

@@ -1,8 +1,9 @@
-"""Who may import whom: one way only, from the outside in."""
+"""Who may import whom, one way only; and that each file is on the map of them all."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,20 @@ def test_what_is_below_the_runners_knows_no_loop(name: str) -> None:
         }  # of wait_for_mysql(), which is for a first script
     assert not names & LOOPS
     assert "time.sleep" not in (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+
+
+def test_every_file_has_a_room_that_can_be_found() -> None:
+    root = PACKAGE.parent
+    words = set(
+        re.findall(r"\w+", (root / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    )
+    files = [
+        *PACKAGE.glob("*.py"),
+        *(root / "csrc").glob("*.c"),
+        *(root / "csrc" / "wire").glob("*.c"),
+    ]
+    assert len(files) > 60
+    unnamed = {file.stem for file in files} - words
+    assert {
+        name for name in unnamed if not name.startswith(("_server_", "__main__"))
+    } == set()
