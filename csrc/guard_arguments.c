@@ -452,6 +452,7 @@ nb_mariadb_stmt_execute_direct(MYSQL_STMT *stmt, const char *stmt_str, size_t le
     }
     else {
         result = mariadb_stmt_execute_direct(stmt, stmt_str, length);
+        call.failed = result != 0;
     }
     nb_leave(&call, 0);
     return result;

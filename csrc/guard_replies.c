@@ -93,6 +93,36 @@ void_statement(nb_call *call, MYSQL_STMT *stmt)
                         "its connection was connected anew; prepare it again");
 }
 
+/*
+ * Release 3.4 looks before it resets a statement whether another one waits to be
+ * fetched, and if so gives up, perhaps in the middle of a batch.  It takes for
+ * waiting what is not: rows that went with their connection, and those of a cursor
+ * when the statement was told since to open none.  As nobody else's rows are under
+ * way, the first are no more to be fetched, and the second begin as their first
+ * fetch would.
+ */
+static void
+settle_others(const nb_call *call, const MYSQL_STMT *stmt)
+{
+    MYSQL *mysql = mysql_of(call->turn);
+    enum mysql_status status = mysql->status;
+
+    mysql->status = MYSQL_STATUS_READY; /* as it is for a cursor */
+    for (LIST *item = mysql->stmts; item != NULL; item = item->next) {
+        MYSQL_STMT *other = item->data;
+        if (other == stmt || other->state != MYSQL_STMT_WAITING_USE_OR_STORE) {
+            continue;
+        }
+        if (other->cursor_exists) {
+            other->default_rset_handler(other);
+        }
+        else {
+            other->state = MYSQL_STMT_PREPARED;
+        }
+    }
+    mysql->status = status;
+}
+
 static int
 check_fetch(nb_call *call, MYSQL_STMT *stmt, bool of_another)
 {
@@ -117,14 +147,56 @@ check_fetch(nb_call *call, MYSQL_STMT *stmt, bool of_another)
     return 0;
 }
 
+/* Whether a call that may send or read something fits what is under way. */
+static int
+check_exchange(nb_call *call, MYSQL_STMT *stmt)
+{
+    const nb_function *function = call->function;
+    const MYSQL *mysql = mysql_of(call->turn);
+    nb_handle *handle = call->handle;
+    bool under_way = nb_is_under_way(call->turn);
+    bool of_another = under_way && call->turn->owner != handle;
+
+    handle->reads_own = under_way && !of_another;
+    handle->in_sync = !under_way && stmt->state >= MYSQL_STMT_PREPARED;
+    handle->batches = function->effects & NB_DIRECT ||
+                      (function->effects & NB_PREPARES && stmt->state > MYSQL_STMT_INITTED);
+    stmt->last_errno = 0; /* so that it tells how this call went */
+    if (handle->batches && mysql->net.pvio == NULL) {
+        /* The library would begin a batch of commands and never send it. */
+        return nb_refuse_on(call, CR_SERVER_GONE_ERROR, "the connection is lost");
+    }
+    if (handle->reads_own && function->effects & NB_DIRECT) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "its last rows have not been read: mysql_stmt_free_result() first");
+    }
+    if (handle->reads_own && function->effects & NB_EXECUTES &&
+        mysql->server_status & (SERVER_MORE_RESULTS_EXIST | SERVER_PS_OUT_PARAMS)) {
+        /* The library would look for their end for ever if the connection is lost. */
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "its last execution has more results: mysql_stmt_next_result() until "
+                            "it returns -1");
+    }
+    if (function->effects & NB_FETCHES) {
+        return check_fetch(call, stmt, of_another);
+    }
+    if (of_another) {
+        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
+                            "rows of another statement or result are on their way; fetch or free "
+                            "those first");
+    }
+    if (mysql->net.pvio != NULL) {
+        settle_others(call, stmt);
+    }
+    return 0;
+}
+
 int
 nb_check_statement(nb_call *call)
 {
     const nb_function *function = call->function;
     nb_handle *handle = call->handle;
     MYSQL_STMT *stmt = (MYSQL_STMT *)handle->address;
-    bool under_way;
-    bool of_another;
 
     if (function->rule == NB_LOOK) {
         return 0;
@@ -147,40 +219,7 @@ nb_check_statement(nb_call *call)
     if (function->effects & NB_ROW && !handle->row) {
         return nb_refuse_on(call, CR_NO_DATA, "no row has been fetched");
     }
-    if (function->rule < NB_BLOCK) {
-        return 0;
-    }
-    under_way = nb_is_under_way(call->turn);
-    of_another = under_way && call->turn->owner != handle;
-    handle->reads_own = under_way && !of_another;
-    handle->in_sync = !under_way && stmt->state >= MYSQL_STMT_PREPARED;
-    handle->batches = function->effects & NB_DIRECT ||
-                      (function->effects & NB_PREPARES && stmt->state > MYSQL_STMT_INITTED);
-    stmt->last_errno = 0; /* so that it tells how this call went */
-    if (handle->batches && mysql_of(call->turn)->net.pvio == NULL) {
-        /* The library would begin a batch of commands and never send it. */
-        return nb_refuse_on(call, CR_SERVER_GONE_ERROR, "the connection is lost");
-    }
-    if (handle->reads_own && function->effects & NB_DIRECT) {
-        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                            "its last rows have not been read: mysql_stmt_free_result() first");
-    }
-    if (handle->reads_own && function->effects & NB_EXECUTES &&
-        mysql_of(call->turn)->server_status & (SERVER_MORE_RESULTS_EXIST | SERVER_PS_OUT_PARAMS)) {
-        /* The library would look for their end for ever if the connection is lost. */
-        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                            "its last execution has more results: mysql_stmt_next_result() until "
-                            "it returns -1");
-    }
-    if (function->effects & NB_FETCHES) {
-        return check_fetch(call, stmt, of_another);
-    }
-    if (of_another) {
-        return nb_refuse_on(call, CR_COMMANDS_OUT_OF_SYNC,
-                            "rows of another statement or result are on their way; fetch or free "
-                            "those first");
-    }
-    return 0;
+    return function->rule < NB_BLOCK ? 0 : check_exchange(call, stmt);
 }
 
 /* Remembers where the columns of a statement were bound. */
@@ -257,7 +296,8 @@ settle_statement(nb_call *call)
         cut_off(call->turn);
         stmt->state = MYSQL_STMT_PREPARED;
     }
-    if (handle->batches && call->failed && !is_from_server(stmt->last_errno)) {
+    if (handle->batches && call->failed && !is_from_server(stmt->last_errno) &&
+        stmt->last_errno != CR_INVALID_PARAMETER_NO) { /* found in the server's answer */
         /* Perhaps the batch was not ended: the library would go on to add to it. */
         cut_off(call->turn);
         call->turn->broken = true;

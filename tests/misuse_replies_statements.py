@@ -237,6 +237,68 @@ def preparing_on_a_lost_connection_before_a_new_connect(transport: str) -> None:
                 lib.mysql_close(mysql)
 
 
+def assert_prepares_again(mysql: CData, stmt: Statement) -> None:
+    """Prepare a statement once more by both functions that send it as a batch."""
+    sql = b"DO 1"
+    with at_once():
+        stmt.ok(lib.mysql_stmt_prepare(stmt.handle, sql, len(sql)))
+        stmt.ok(lib.mariadb_stmt_execute_direct(stmt.handle, sql, len(sql)))
+        assert_answers(mysql)
+
+
+@CASES
+def preparing_again_beside_a_cursor(transport: str) -> None:
+    """Release 3.4 gives up in the middle, and never sends anything again."""
+    mysql = connect(transport)
+    stmt = Statement(mysql, "DO 2")
+    opened = cursor(mysql, "SELECT seq FROM seq_1_to_3").run()
+    opened.ok(opened.set_attribute("CURSOR_TYPE", "unsigned long", 0))
+    assert_prepares_again(mysql, stmt)
+    assert opened.rows(Bind("LONG")) == [(1,), (2,), (3,)]
+    opened.run()
+    opened.ok(opened.set_attribute("CURSOR_TYPE", "unsigned long", 1))
+    with at_once():
+        assert_out_of_sync(stmt.handle, "mariadb_stmt_execute_direct")
+    assert opened.rows(Bind("LONG")) == [(1,), (2,), (3,)]
+    assert_prepares_again(mysql, stmt)
+    lib.mysql_close(mysql)
+
+
+@CASES
+def preparing_again_beside_rows_of_a_lost_connection(transport: str) -> None:
+    """As beside a cursor; those rows are nobody's."""
+    mysql = connect(transport)
+    lost = Statement(mysql, "SELECT REPEAT('x', 1000) FROM seq_1_to_10000").run()
+    lib.mariadb_cancel(mysql)
+    assert lost.store_result() != 0
+    connect_anew(mysql, transport)
+    stmt = Statement(mysql, "DO 2")
+    assert_prepares_again(mysql, stmt)
+    with at_once():
+        assert lost.fetch() != 0
+        assert lost.errno == CLOSED
+    assert_answers(mysql)
+    lib.mysql_close(mysql)
+
+
+@CASES
+def executing_directly_with_another_number_of_parameters(transport: str) -> None:
+    """The batch of commands was sent to its end: the connection is as before."""
+    sql = b"SELECT ?"
+    mysql = connect(transport)
+    stmt = Statement(mysql)
+    stmt.ok(stmt.set_attribute("PREBIND_PARAMS", "unsigned int", 2))
+    for _ in range(2):
+        stmt.ok(stmt.bind_param(Bind("LONG", 7), Bind("LONG", 8)))
+        with at_once():
+            assert lib.mariadb_stmt_execute_direct(stmt.handle, sql, len(sql)) == 1
+            assert stmt.errno == lib.CR_INVALID_PARAMETER_NO
+        assert_answers(mysql)
+    stmt.ok(stmt.close())
+    assert_answers(mysql)
+    lib.mysql_close(mysql)
+
+
 @CASES
 def executing_directly_what_would_not_be_sent(transport: str) -> None:
     mysql = connect(transport)
@@ -285,6 +347,21 @@ def cursor_of_what_can_have_none(transport: str) -> None:
         assert_answers(mysql)
         with at_once():
             lib.mysql_close(mysql)
+
+
+@CASES
+def cursor_of_what_can_have_none_executed_directly(transport: str) -> None:
+    """Nobody can tell whether its batch of commands was ended: the handle is lost."""
+    mysql = connect(transport)
+    sql = b"SHOW WARNINGS"
+    stmt = cursor(mysql, "SELECT 1")
+    with at_once():
+        assert lib.mariadb_stmt_execute_direct(stmt.handle, sql, len(sql)) != 0
+        assert query(mysql, "SELECT 'another'") != 0
+        assert lib.mysql_errno(mysql) == GONE, error(mysql)
+        assert "mysql_close() it" in error(mysql)
+        stmt.close()
+        lib.mysql_close(mysql)
 
 
 @CASES

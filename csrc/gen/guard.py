@@ -76,7 +76,6 @@ AFTERWARDS = {
     "mysql_read_query_result": "nb_owe(&call, -1); (void)%s;",
     "mysql_stmt_execute": "call.failed = %s != 0;",
     "mysql_stmt_prepare": "call.failed = %s != 0;",
-    "mariadb_stmt_execute_direct": "call.failed = %s != 0;",
 }
 
 #: A length of 0 or -1 means that the text ends at its NUL.
