@@ -1,11 +1,12 @@
 /* The limit: what the same work costs a C program on the same libmariadb.
  *
- *   limit blocking|poll  fetch|select|lookup  COUNT REPEATS  SOCKET DATABASE USER PASSWORD
+ *   limit blocking|poll  text|binary  fetch|select|lookup  COUNT REPEATS
+ *         SOCKET DATABASE USER PASSWORD
  *
  * It makes no Python objects and decodes nothing. fetch reads COUNT rows of the
  * reference table as they come (use_result); select asks SELECT 1, and lookup for
- * random rows by their key, COUNT times. Each of the REPEATS is a line of JSON, with
- * what one row or query took. */
+ * random rows by their key, COUNT times; binary prepares the statement once. Each of
+ * the REPEATS is a line of JSON, with what one row or query took. */
 #include <mysql.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "counter.h"
 
 static int use_poll; /* whether the _start and _cont functions are used */
+static int binary;   /* whether statements are prepared */
 
 static void
 fail(const char *what, MYSQL *mysql)
@@ -99,10 +101,65 @@ next_row(MYSQL *mysql, MYSQL_RES *result)
     return row;
 }
 
+/* ---- prepared statements ---- */
+
+static MYSQL_STMT *
+prepare(MYSQL *mysql, const char *sql, unsigned *key)
+{
+    MYSQL_STMT *statement = mysql_stmt_init(mysql);
+    MYSQL_BIND bind = {.buffer_type = MYSQL_TYPE_LONG, .buffer = key, .is_unsigned = 1};
+    if (!statement || mysql_stmt_prepare(statement, sql, (unsigned long)strlen(sql)) ||
+        (key && mysql_stmt_bind_param(statement, &bind))) {
+        fail(sql, mysql);
+    }
+    return statement;
+}
+
+/* Reads the rows raw; returns how many there were. */
+static long
+execute(MYSQL *mysql, MYSQL_STMT *statement)
+{
+    int failed = 0, end = 0, status;
+    long rows = -1;
+    if (!use_poll) {
+        failed = mysql_stmt_execute(statement);
+    }
+    else {
+        status = mysql_stmt_execute_start(&failed, statement);
+        while (status) {
+            status = mysql_stmt_execute_cont(&failed, statement, wait_for(mysql, status));
+        }
+    }
+    for (; !failed && !end; rows++) {
+        if (!use_poll) {
+            end = mysql_stmt_fetch(statement);
+            continue;
+        }
+        status = mysql_stmt_fetch_start(&end, statement);
+        while (status) {
+            status = mysql_stmt_fetch_cont(&end, statement, wait_for(mysql, status));
+        }
+    }
+    if (failed || end != MYSQL_NO_DATA) {
+        fail(mysql_stmt_error(statement), NULL);
+    }
+    return rows;
+}
+
+/* ---- the work ---- */
+
 static void
 fetch(MYSQL *mysql, long count)
 {
     long rows = 0;
+    if (binary) {
+        MYSQL_STMT *statement = prepare(mysql, "SELECT * FROM reference", NULL);
+        if (execute(mysql, statement) != count) {
+            fail("the table has another number of rows", mysql);
+        }
+        mysql_stmt_close(statement);
+        return;
+    }
     query(mysql, "SELECT * FROM reference");
     MYSQL_RES *result = mysql_use_result(mysql);
     if (!result) {
@@ -132,11 +189,41 @@ static void
 lookup(MYSQL *mysql, long count, unsigned rows)
 {
     char sql[80];
-    unsigned key = 1;
+    unsigned random = 1, key;
+    MYSQL_STMT *statement = NULL;
+    if (binary) {
+        statement = prepare(mysql, "SELECT * FROM reference WHERE id = ?", &key);
+    }
     for (long i = 0; i < count; i++) {
-        key = key * 1664525u + 1013904223u;
-        snprintf(sql, sizeof sql, "SELECT * FROM reference WHERE id = %u", key % rows + 1);
-        one_row(mysql, sql);
+        random = random * 1664525u + 1013904223u;
+        key = random % rows + 1;
+        if (!binary) {
+            snprintf(sql, sizeof sql, "SELECT * FROM reference WHERE id = %u", key);
+            one_row(mysql, sql);
+        }
+        else if (execute(mysql, statement) != 1) {
+            fail("no row", mysql);
+        }
+    }
+    if (binary) {
+        mysql_stmt_close(statement);
+    }
+}
+
+static void
+select_one(MYSQL *mysql, long count)
+{
+    MYSQL_STMT *statement = binary ? prepare(mysql, "SELECT 1", NULL) : NULL;
+    for (long i = 0; i < count; i++) {
+        if (!binary) {
+            one_row(mysql, "SELECT 1");
+        }
+        else if (execute(mysql, statement) != 1) {
+            fail("no row", mysql);
+        }
+    }
+    if (binary) {
+        mysql_stmt_close(statement);
     }
 }
 
@@ -153,15 +240,16 @@ count_rows(MYSQL *mysql)
 int
 main(int argc, char **argv)
 {
-    if (argc != 9) {
+    if (argc != 10) {
         fail(
-            "expected: blocking|poll fetch|select|lookup COUNT REPEATS SOCKET "
-            "DATABASE USER PASSWORD",
+            "expected: blocking|poll text|binary fetch|select|lookup COUNT REPEATS "
+            "SOCKET DATABASE USER PASSWORD",
             NULL);
     }
     use_poll = strcmp(argv[1], "poll") == 0;
-    const char *work = argv[2];
-    long count = strtol(argv[3], NULL, 10), repeats = strtol(argv[4], NULL, 10);
+    binary = strcmp(argv[2], "binary") == 0;
+    const char *work = argv[3];
+    long count = strtol(argv[4], NULL, 10), repeats = strtol(argv[5], NULL, 10);
     my_bool off = 0;
 
     counter_open();
@@ -171,7 +259,7 @@ main(int argc, char **argv)
     }
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    if (!mysql_real_connect(mysql, NULL, argv[7], argv[8], argv[6], 0, argv[5], 0)) {
+    if (!mysql_real_connect(mysql, NULL, argv[8], argv[9], argv[7], 0, argv[6], 0)) {
         fail("connect", mysql);
     }
     unsigned rows = count_rows(mysql);
@@ -187,9 +275,7 @@ main(int argc, char **argv)
             lookup(mysql, count, rows);
         }
         else {
-            for (long j = 0; j < count; j++) {
-                one_row(mysql, "SELECT 1");
-            }
+            select_one(mysql, count);
         }
         long long instructions = counter_stop();
         cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;

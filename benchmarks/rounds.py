@@ -84,7 +84,7 @@ class Bench:
             RuntimeError: it failed; the message is what it said.
         """
         if entry.contestant.name == LIMIT:
-            command = self._limit(group)
+            command = self._limit(group, entry)
         else:
             command = self._worker(group, entry)
         if group.scenario.alternating:
@@ -111,10 +111,10 @@ class Bench:
         job |= {"place": self.place, "counter": str(self.native.counter)}
         return [sys.executable, "-m", "benchmarks.worker", json.dumps(job)]
 
-    def _limit(self, group: Group) -> list[str]:
+    def _limit(self, group: Group, entry: Entry) -> list[str]:
         how = "blocking" if group.world == "blocking" else "poll"
         numbers = self._units(group.scenario), self.sizes.repeats
-        words = [how, group.scenario.key, *map(str, numbers), *self.place]
+        words = [how, entry.mode, group.scenario.key, *map(str, numbers), *self.place]
         return [str(self.native.limit), *words]
 
 

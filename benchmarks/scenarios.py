@@ -83,10 +83,19 @@ _BOTH: Final = ("text", "binary")
 
 SCENARIOS: Final = (
     Scenario(
-        "fetch", "fetchall of the reference table, {rows:,} rows", "row", limit=True
+        "fetch",
+        "fetchall of the reference table, {rows:,} rows",
+        "row",
+        modes=_BOTH,
+        limit=True,
     ),
     Scenario(
-        "select", "SELECT 1, one after another", "query", limit=True, alternating=True
+        "select",
+        "SELECT 1, one after another",
+        "query",
+        modes=_BOTH,
+        limit=True,
+        alternating=True,
     ),
     Scenario(
         "lookup",

@@ -48,7 +48,7 @@ class Contestant:
 
 
 CONTESTANTS: Final = (
-    Contestant(OURS, "ours", "mariadb_nb", WORLDS),
+    Contestant(OURS, "ours", "mariadb_nb", WORLDS, binary=(True, True)),
     Contestant("asyncmy", "peer_asyncmy", "asyncmy", LOOPS, binary=(False, True)),
     Contestant("aiomysql", "peer_aiomysql", "aiomysql", LOOPS, every=2),
     Contestant(
@@ -60,12 +60,12 @@ CONTESTANTS: Final = (
         "pyro_mysql",
         WORLDS,
         text=(True, False),
-        binary=(False, True),
+        binary=(True, True),
         streams=False,
     ),
     Contestant("mysqlclient", "peer_mysqlclient", "MySQLdb", ("blocking",)),
     Contestant("PyMySQL", "peer_pymysql", "pymysql", ("blocking",), every=2),
-    Contestant(LIMIT, "", "", WORLDS, streams=False),
+    Contestant(LIMIT, "", "", WORLDS, binary=(True, True), streams=False),
 )
 
 BY_NAME: Final = {contestant.name: contestant for contestant in CONTESTANTS}

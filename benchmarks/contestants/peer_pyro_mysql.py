@@ -22,17 +22,19 @@ def _options(place: Place) -> Any:
 class _Session:
     placeholder = "?"
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, binary: bool) -> None:
         self._connection = connection
+        self._fetch_all = connection.exec if binary else connection.query
+        self._fetch_one = connection.exec_first if binary else connection.query_first
 
     async def fetch_all(self, sql: str) -> Sequence[Row]:
-        rows: Sequence[Row] = await self._connection.query(sql)
+        rows: Sequence[Row] = await self._fetch_all(sql)
         return rows
 
     async def repeat(self, sql: str, count: int) -> Row:
-        query_first, row = self._connection.query_first, None
+        fetch_one, row = self._fetch_one, None
         for _ in range(count):
-            row = await query_first(sql)
+            row = await fetch_one(sql)
         return row
 
     async def lookup(self, sql: str, keys: Sequence[int]) -> Row:
@@ -51,17 +53,19 @@ class _Session:
 class _BlockingSession:
     placeholder = "?"
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, binary: bool) -> None:
         self._connection = connection
+        self._fetch_all = connection.exec if binary else connection.query
+        self._fetch_one = connection.exec_first if binary else connection.query_first
 
     def fetch_all(self, sql: str) -> Sequence[Row]:
-        rows: Sequence[Row] = self._connection.query(sql)
+        rows: Sequence[Row] = self._fetch_all(sql)
         return rows
 
     def repeat(self, sql: str, count: int) -> Row:
-        query_first, row = self._connection.query_first, None
+        fetch_one, row = self._fetch_one, None
         for _ in range(count):
-            row = query_first(sql)
+            row = fetch_one(sql)
         return row
 
     def lookup(self, sql: str, keys: Sequence[int]) -> Row:
@@ -79,9 +83,9 @@ class _BlockingSession:
 
 async def connect(place: Place, binary: bool) -> Session:
     """Connect."""
-    return _Session(await pyro_mysql.async_.Conn.new(_options(place)))
+    return _Session(await pyro_mysql.async_.Conn.new(_options(place)), binary)
 
 
 def connect_blocking(place: Place, binary: bool) -> BlockingSession:
     """Connect."""
-    return _BlockingSession(pyro_mysql.sync.Conn(_options(place)))
+    return _BlockingSession(pyro_mysql.sync.Conn(_options(place)), binary)
