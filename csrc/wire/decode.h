@@ -48,12 +48,21 @@ struct wire_column {
 /* Returns a row; values and lengths are as mysql_fetch_row() delivers them. */
 typedef PyObject *(*wire_row)(wire_plan *plan, char *const *values, const unsigned long *lengths);
 
+/* A row of the binary protocol, cut into its values; like what mysql_fetch_row() delivers. */
+typedef struct {
+    unsigned int count;
+    char **values;          /* owned; NULL within: NULL */
+    unsigned long *lengths; /* owned */
+} wire_cells;
+
 struct wire_plan {
     wire_row row;
     wire_reading *reading; /* owned */
     PyObject *names;       /* owned: a tuple; NULL when no one needs them */
     PyObject *make;        /* owned; what the rows are made with, or NULL */
     PyObject **cells;      /* room for the arguments of a call, or NULL */
+    unsigned char *widths; /* owned; of values in the binary protocol, see below; NULL: text */
+    wire_cells cut;        /* likewise */
     bool atomic;           /* no value can refer to another object */
     unsigned int count;
     wire_column columns[];
@@ -67,6 +76,24 @@ int wire_plan_shape(wire_plan *plan, const MYSQL_FIELD *fields);
  * already becomes its cause.  Returns NULL.
  */
 PyObject *wire_bad_value(const wire_column *column, const char *format, ...);
+
+/* ---- binary.c ------------------------------------------------------------- */
+
+/*
+ * The decoder of a column in the binary protocol; NULL: as for text.  *width: the size
+ * of its values; 0: a length comes before each.
+ */
+wire_decoder wire_binary_decoder(const MYSQL_FIELD *field, unsigned char *width);
+
+int wire_cells_new(wire_cells *cells, unsigned int count);
+void wire_cells_free(wire_cells *cells); /* zeros are fine */
+
+/*
+ * Cuts the row that mysql_stmt_fetch() has just read; nothing may be bound to the
+ * statement.  Returns -1, or the number of the first column whose value is not where it
+ * should be; the number of columns if it is another one.
+ */
+int wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *cells);
 
 /* Adds functions that let the tests decode without a server. */
 int wire_add_trial(PyObject *module);
@@ -93,5 +120,12 @@ PyObject *wire_date(wire_column *column, const char *text, size_t length);
 PyObject *wire_datetime(wire_column *column, const char *text, size_t length);
 PyObject *wire_time(wire_column *column, const char *text, size_t length);
 int wire_import_datetime(void);
+
+/* From numbers, of whatever size; a day that there is not is as the reading says. */
+PyObject *wire_make_date(wire_column *column, int year, int month, int day);
+PyObject *wire_make_datetime(wire_column *column, const int date[3], const int time[3],
+                             uint32_t microsecond);
+PyObject *wire_make_time(wire_column *column, bool negative, uint64_t hours, int minutes,
+                         int seconds, uint32_t microseconds);
 
 #endif

@@ -2,8 +2,8 @@
  * reading.c - how values and rows are read: the type Reading, and the plan that is
  * made of it for the columns of one result.
  *
- * Chooses the decoders; what they do is in number.c, string.c, temporal.c, and what
- * becomes of the values in rows.c.
+ * Chooses the decoders; what they do is in number.c, string.c, temporal.c and binary.c,
+ * and what becomes of the values in rows.c.
  */
 
 #include "decode.h"
@@ -173,14 +173,19 @@ find_converter(const wire_reading *reading, const wire_column *column, PyObject 
     return *found == NULL && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Returns 1 if the values can refer to no other object, else 0; -1: an exception. */
+/*
+ * width: where to note the width of binary values; NULL: they are text.
+ * Returns 1 if the values can refer to no other object, else 0; -1: an exception.
+ */
 static int
-plan_column(wire_column *column, const wire_reading *reading, const MYSQL_FIELD *field)
+plan_column(wire_column *column, const wire_reading *reading, const MYSQL_FIELD *field,
+            unsigned char *width)
 {
     PyObject *callable = NULL; /* borrowed */
+    wire_decoder binary = width != NULL ? wire_binary_decoder(field, width) : NULL;
 
     *column = (wire_column){.field = field, .reading = reading};
-    column->decode = plain_decoder(field);
+    column->decode = binary != NULL ? binary : plain_decoder(field);
     if (field->extension != NULL || field->type == MYSQL_TYPE_JSON) {
         callable = parser_of(reading->state, field);
     }
@@ -205,21 +210,38 @@ plan_column(wire_column *column, const wire_reading *reading, const MYSQL_FIELD 
 
 /* ---- plans ---------------------------------------------------------------- */
 
-wire_plan *
-wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned int count)
+/* For the values of a binary row. */
+static int
+make_room(wire_plan *plan)
 {
-    wire_plan *plan = PyMem_Malloc(sizeof(*plan) + count * sizeof(wire_column));
+    plan->widths = PyMem_Calloc((size_t)plan->count + 1, sizeof(*plan->widths));
+    if (plan->widths == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return wire_cells_new(&plan->cut, plan->count);
+}
+
+wire_plan *
+wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned int count, bool binary)
+{
+    wire_plan *plan = PyMem_Calloc(1, sizeof(*plan) + count * sizeof(wire_column));
 
     if (plan == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
-    *plan = (wire_plan){.atomic = true, .count = count};
+    plan->atomic = true;
+    plan->count = count;
     plan->reading = (wire_reading *)Py_NewRef(reading);
+    if (binary && make_room(plan) < 0) {
+        wire_plan_free(plan);
+        return NULL;
+    }
     for (unsigned int i = 0; i < count; i++) {
-        int atomic = plan_column(&plan->columns[i], plan->reading, &fields[i]);
+        int atomic = plan_column(&plan->columns[i], plan->reading, &fields[i],
+                                 binary ? &plan->widths[i] : NULL);
         if (atomic < 0) {
-            plan->count = i;
             wire_plan_free(plan);
             return NULL;
         }
@@ -242,6 +264,8 @@ wire_plan_free(wire_plan *plan)
         wire_decimals_free(plan->columns[i].decimals);
     }
     PyMem_Free(plan->cells);
+    PyMem_Free(plan->widths);
+    wire_cells_free(&plan->cut);
     Py_XDECREF(plan->make);
     Py_XDECREF(plan->names);
     Py_DECREF(plan->reading);

@@ -132,7 +132,7 @@ wire_reply_expect(wire_reply *reply, PyObject *reading, bool stream)
             return -1;
         }
     }
-    reply->plan = wire_plan_new(reading, reply->result->fields, reply->result->field_count);
+    reply->plan = wire_plan_new(reading, reply->result->fields, reply->result->field_count, false);
     return reply->plan == NULL ? -1 : 0;
 }
 

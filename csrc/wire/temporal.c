@@ -1,5 +1,5 @@
 /*
- * temporal.c - dates and times from their text, by the C API of datetime.
+ * temporal.c - dates and times, from their text or from numbers, by the C API of datetime.
  *
  * A date that Python cannot hold (a zero in it, 30 February) is None or an error,
  * as the reading says.
@@ -60,21 +60,63 @@ is_day(int year, int month, int day)
     return month == 2 && day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
 
-/* What a date becomes that there is none of in Python. */
-static PyObject *
-no_day(const wire_column *column, const char *text)
-{
-    if (!column->reading->invalid_dates_error) {
-        Py_RETURN_NONE;
-    }
-    return wire_bad_value(column, "has the date %.10s, which Python has no object for", text);
-}
-
 static PyObject *
 malformed(const wire_column *column, const char *what)
 {
     return wire_bad_value(column, "has a value that is no %s", what);
 }
+
+/* ---- from numbers ----------------------------------------------------------- */
+
+/* What a date becomes that there is none of in Python. */
+static PyObject *
+no_day(const wire_column *column, int year, int month, int day)
+{
+    if (!column->reading->invalid_dates_error) {
+        Py_RETURN_NONE;
+    }
+    return wire_bad_value(column, "has the date %04d-%02d-%02d, which Python has no object for",
+                          year, month, day);
+}
+
+PyObject *
+wire_make_date(wire_column *column, int year, int month, int day)
+{
+    if (year > 9999 || month > 99 || day > 99) {
+        return malformed(column, "date");
+    }
+    return is_day(year, month, day) ? PyDate_FromDate(year, month, day)
+                                    : no_day(column, year, month, day);
+}
+
+PyObject *
+wire_make_datetime(wire_column *column, const int date[3], const int time[3], uint32_t microsecond)
+{
+    if (date[0] > 9999 || date[1] > 99 || date[2] > 99 || time[0] > 23 || time[1] > 59 ||
+        time[2] > 59 || microsecond > 999999) {
+        return malformed(column, "date with a time");
+    }
+    if (!is_day(date[0], date[1], date[2])) {
+        return no_day(column, date[0], date[1], date[2]);
+    }
+    return PyDateTime_FromDateAndTime(date[0], date[1], date[2], time[0], time[1], time[2],
+                                      (int)microsecond);
+}
+
+PyObject *
+wire_make_time(wire_column *column, bool negative, uint64_t hours, int minutes, int seconds,
+               uint32_t microseconds)
+{
+    if (hours > 999 || minutes > 59 || seconds > 59 || microseconds > 999999) {
+        return malformed(column, "time");
+    }
+    int whole = (int)hours * 3600 + minutes * 60 + seconds;
+    int fraction_of_it = (int)microseconds;
+    return negative ? PyDelta_FromDSU(0, -whole, -fraction_of_it)
+                    : PyDelta_FromDSU(0, whole, fraction_of_it);
+}
+
+/* ---- from text ---------------------------------------------------------------- */
 
 PyObject *
 wire_date(wire_column *column, const char *text, size_t length)
@@ -90,7 +132,7 @@ wire_date(wire_column *column, const char *text, size_t length)
     if (wrong) {
         return malformed(column, "date");
     }
-    return is_day(year, month, day) ? PyDate_FromDate(year, month, day) : no_day(column, text);
+    return wire_make_date(column, year, month, day);
 }
 
 PyObject *
@@ -102,20 +144,15 @@ wire_datetime(wire_column *column, const char *text, size_t length)
     if (wrong) {
         return malformed(column, "date with a time");
     }
-    int year = digits(text, 4, &wrong);
-    int month = digits(text + 5, 2, &wrong);
-    int day = digits(text + 8, 2, &wrong);
-    int hour = digits(text + 11, 2, &wrong);
-    int minute = digits(text + 14, 2, &wrong);
-    int second = digits(text + 17, 2, &wrong);
+    int date[] = {digits(text, 4, &wrong), digits(text + 5, 2, &wrong),
+                  digits(text + 8, 2, &wrong)};
+    int time[] = {digits(text + 11, 2, &wrong), digits(text + 14, 2, &wrong),
+                  digits(text + 17, 2, &wrong)};
     int microsecond = fraction(text + 19, length - 19, &wrong);
-    if (wrong || hour > 23 || minute > 59 || second > 59) {
+    if (wrong) {
         return malformed(column, "date with a time");
     }
-    if (!is_day(year, month, day)) {
-        return no_day(column, text);
-    }
-    return PyDateTime_FromDateAndTime(year, month, day, hour, minute, second, microsecond);
+    return wire_make_datetime(column, date, time, (uint32_t)microsecond);
 }
 
 PyObject *
@@ -136,13 +173,9 @@ wire_time(wire_column *column, const char *text, size_t length)
     int minutes = digits(start + width + 1, 2, &wrong);
     int seconds = digits(start + width + 4, 2, &wrong);
     int microseconds = fraction(rest, (size_t)(text + length - rest), &wrong);
-    if (wrong || minutes > 59 || seconds > 59) {
+    if (wrong) {
         return malformed(column, "time");
     }
-    seconds += hours * 3600 + minutes * 60;
-    if (negative) {
-        seconds = -seconds;
-        microseconds = -microseconds;
-    }
-    return PyDelta_FromDSU(0, seconds, microseconds);
+    return wire_make_time(column, negative, (uint64_t)hours, minutes, seconds,
+                          (uint32_t)microseconds);
 }

@@ -145,18 +145,19 @@ done:
 static PyObject *
 trial_decode(PyObject *module, PyObject *args)
 {
+    int binary = 0;
     wire_state *state = PyModule_GetState(module);
     PyObject *from, *rows, *reading; /* borrowed */
     PyObject *result = NULL;         /* new */
     wire_plan *plan = NULL;
     columns fields = {NULL};
 
-    if (!PyArg_ParseTuple(args, "OO!O!:decode", &from, &PyList_Type, &rows, state->Reading,
-                          &reading) ||
+    if (!PyArg_ParseTuple(args, "OO!O!|p:decode", &from, &PyList_Type, &rows, state->Reading,
+                          &reading, &binary) ||
         take_columns(from, &fields) < 0) {
         goto done;
     }
-    plan = wire_plan_new(reading, fields.fields, fields.count);
+    plan = wire_plan_new(reading, fields.fields, fields.count, binary != 0);
     if (plan == NULL) {
         goto done;
     }
@@ -174,6 +175,107 @@ done:
     return result;
 }
 
+/* ---- rows of the binary protocol ---------------------------------------------- */
+
+static PyObject *
+decode_fetched(PyObject *reading, const MYSQL_FIELD *fields, const MYSQL_STMT *stmt)
+{
+    wire_plan *plan = wire_plan_new(reading, fields, stmt->field_count, true);
+    PyObject *row = plan != NULL ? wire_binary_row(plan, stmt) : NULL; /* new */
+
+    wire_plan_free(plan);
+    return row;
+}
+
+static PyObject *
+trial_decode_fetched(PyObject *module, PyObject *args)
+{
+    wire_state *state = PyModule_GetState(module);
+    unsigned long long address;
+    PyObject *reading; /* borrowed */
+
+    if (!PyArg_ParseTuple(args, "KO!:decode_fetched", &address, state->Reading, &reading)) {
+        return NULL;
+    }
+    const MYSQL_STMT *stmt = (const MYSQL_STMT *)(uintptr_t)address;
+    return decode_fetched(reading, stmt->fields, stmt);
+}
+
+/* Points at the values of a row as the library would; offsets: an int or None for each. */
+static int
+point(MYSQL_STMT *stmt, unsigned char *packet, PyObject *offsets)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(offsets); i++) {
+        PyObject *offset = PyList_GET_ITEM(offsets, i); /* borrowed */
+        if (offset != Py_None) {
+            stmt->bind[i].u.row_ptr = packet + PyLong_AsSize_t(offset);
+        }
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* A packet in memory of its own, as if it had been fetched: just now, or kept. */
+static PyObject *
+decode_packet(const columns *fields, Py_buffer *packet, PyObject *offsets, PyObject *reading,
+              bool kept)
+{
+    const size_t size = (size_t)packet->len;
+    const size_t count = (size_t)PyList_GET_SIZE(offsets);
+    MYSQL *mysql = PyMem_Calloc(1, sizeof(*mysql));
+    MYSQL_STMT *stmt = PyMem_Calloc(1, sizeof(*stmt));
+    MYSQL_BIND *bind = PyMem_Calloc(count + 1, sizeof(*bind));
+    MYSQL_ROWS *rows = PyMem_Malloc(sizeof(*rows) + size);
+    PyObject *row = NULL; /* new */
+
+    if (mysql == NULL || stmt == NULL || bind == NULL || rows == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    unsigned char *start = (unsigned char *)(rows + 1);
+    memcpy(start, packet->buf, size);
+    *rows =
+        (MYSQL_ROWS){.data = kept ? (MYSQL_ROW)(void *)start : NULL, .length = (unsigned long)size};
+    mysql->net.read_pos = kept ? NULL : start;
+    mysql->net.buff_end = kept ? NULL : start + size;
+    *stmt = (MYSQL_STMT){.mysql = mysql, .bind = bind, .field_count = (unsigned int)count};
+    if (point(stmt, start, offsets) == 0) {
+        row = decode_fetched(reading, fields->fields, stmt);
+    }
+done:
+    PyMem_Free(rows);
+    PyMem_Free(bind);
+    PyMem_Free(stmt);
+    PyMem_Free(mysql);
+    return row;
+}
+
+static PyObject *
+trial_decode_packet(PyObject *module, PyObject *args)
+{
+    wire_state *state = PyModule_GetState(module);
+    PyObject *from, *offsets, *reading; /* borrowed */
+    PyObject *row = NULL;               /* new */
+    Py_buffer packet;
+    columns fields;
+    int kept;
+
+    if (!PyArg_ParseTuple(args, "Oy*O!O!p:decode_packet", &from, &packet, &PyList_Type, &offsets,
+                          state->Reading, &reading, &kept)) {
+        return NULL;
+    }
+    if (take_columns(from, &fields) == 0) {
+        if (PyList_GET_SIZE(offsets) != (Py_ssize_t)fields.count) {
+            PyErr_SetString(PyExc_TypeError, "offsets has to be a list with one for each field");
+        }
+        else {
+            row = decode_packet(&fields, &packet, offsets, reading, kept != 0);
+        }
+    }
+    columns_free(&fields);
+    PyBuffer_Release(&packet);
+    return row;
+}
+
 static PyObject *
 trial_describe(PyObject *Py_UNUSED(module), PyObject *from)
 {
@@ -189,8 +291,14 @@ trial_describe(PyObject *Py_UNUSED(module), PyObject *from)
 
 static PyMethodDef functions[] = {
     {"decode", trial_decode, METH_VARARGS,
-     PyDoc_STR("decode(fields, rows, reading)\n--\n\nRows of bytes and None as `reading` has "
-               "them. For tests.")},
+     PyDoc_STR("decode(fields, rows, reading, binary=False)\n--\n\nRows of bytes and None as "
+               "`reading` has them. For tests.")},
+    {"decode_fetched", trial_decode_fetched, METH_VARARGS,
+     PyDoc_STR("decode_fetched(address, reading)\n--\n\nThe row that mysql_stmt_fetch() has just "
+               "read of the statement. For tests.")},
+    {"decode_packet", trial_decode_packet, METH_VARARGS,
+     PyDoc_STR("decode_packet(fields, packet, offsets, reading, kept)\n--\n\nThe row of a packet "
+               "whose values are at the offsets. For tests.")},
     {"describe", trial_describe, METH_O,
      PyDoc_STR("describe(fields)\n--\n\nWhat is known of the columns. For tests.")},
     {NULL, NULL, 0, NULL},

@@ -11,6 +11,7 @@
  *     reply.c      what a query was answered with
  *     reading.c    how values and rows are to be read; the plan for a result
  *     number.c string.c temporal.c    from a value's text to an object
+ *     binary.c     rows of the binary protocol, and the values that differ there
  *     rows.c       from values to a row
  *     describe.c   what is known of the columns
  *     trial.c      decoding without a server, for the tests
@@ -91,16 +92,18 @@ int wire_add_poll(PyObject *module);
 
 typedef struct wire_column wire_column;
 
-/* From a value's text, as the text protocol sends it, to an object. */
+/* From a value as it is sent, most often a text, to an object. */
 typedef PyObject *(*wire_decoder)(wire_column *column, const char *text, size_t length);
 
 typedef struct wire_plan wire_plan;
 
 /*
  * What to do with the columns of one result.  reading: a Reading, borrowed and
- * kept.  The fields must live as long as the plan.
+ * kept.  The fields must live as long as the plan.  binary: the rows are a prepared
+ * statement's.
  */
-wire_plan *wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned int count);
+wire_plan *wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned int count,
+                         bool binary);
 void wire_plan_free(wire_plan *plan);                                /* NULL is fine */
 int wire_plan_traverse(wire_plan *plan, visitproc visit, void *arg); /* NULL is fine */
 
@@ -109,6 +112,12 @@ bool wire_plan_calls(const wire_plan *plan);
 
 /* A row from what mysql_fetch_row() and mysql_fetch_lengths() deliver. */
 PyObject *wire_plan_row(wire_plan *plan, char *const *values, const unsigned long *lengths);
+
+/*
+ * The row that mysql_stmt_fetch() has just read, of a plan for binary rows.  Nothing may
+ * be bound to the statement: the library then leaves the values where they are.
+ */
+PyObject *wire_binary_row(wire_plan *plan, const MYSQL_STMT *stmt);
 
 /*
  * What is known of the columns: a tuple with one tuple for each,

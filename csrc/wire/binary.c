@@ -1,0 +1,448 @@
+/*
+ * binary.c - values and rows of the binary protocol, in which prepared statements answer.
+ *
+ * Owns what is different from text: integers, floats, dates and times, and how a row
+ * is cut into its values.  All else travels as bytes with their length before them
+ * and is decoded by the same functions as text.
+ *
+ * A value is the same in both protocols.  Where the server shows a float with fewer
+ * digits than it has, this file drops the others: what a statement returns must not
+ * depend on how often it was executed.
+ */
+
+#include "decode.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- numbers as they lie in the packet: the lowest byte first --------------- */
+
+static inline uint8_t
+load_8(const char *at)
+{
+    return (uint8_t)*at;
+}
+
+static inline uint16_t
+load_16(const char *at)
+{
+    return (uint16_t)(load_8(at) | load_8(at + 1) << 8);
+}
+
+static inline uint32_t
+load_32(const char *at)
+{
+    return load_16(at) | (uint32_t)load_16(at + 2) << 16;
+}
+
+static inline uint64_t
+load_64(const char *at)
+{
+    return load_32(at) | (uint64_t)load_32(at + 4) << 32;
+}
+
+static PyObject *
+wrong_size(const wire_column *column, size_t length)
+{
+    return wire_bad_value(column, "has a value of %zu bytes, which is not the size of its type",
+                          length);
+}
+
+/* ---- integers --------------------------------------------------------------- */
+
+#define INTEGER(name, load, type, make)                                                       \
+    static PyObject *name(wire_column *column, const char *value, size_t length)              \
+    {                                                                                         \
+        return length == sizeof(type) ? make((type)load(value)) : wrong_size(column, length); \
+    }
+
+INTEGER(int_8, load_8, int8_t, PyLong_FromLong)
+INTEGER(int_16, load_16, int16_t, PyLong_FromLong)
+INTEGER(int_32, load_32, int32_t, PyLong_FromLong)
+INTEGER(int_64, load_64, int64_t, PyLong_FromLongLong)
+INTEGER(uint_8, load_8, uint8_t, PyLong_FromLong)
+INTEGER(uint_16, load_16, uint16_t, PyLong_FromLong)
+INTEGER(uint_32, load_32, uint32_t, PyLong_FromUnsignedLong)
+INTEGER(uint_64, load_64, uint64_t, PyLong_FromUnsignedLongLong)
+
+#undef INTEGER
+
+/* ---- floats ----------------------------------------------------------------- */
+
+/* As the server shows a FLOAT that has no number of decimals. */
+#define FLOAT_DIGITS 6
+#define LOWEST_DIGITS 1e5 /* the least number of so many digits */
+/* So many decimals, or more, are none in particular. */
+#define ANY_DECIMALS 31
+/* From here on all doubles are whole. */
+#define NO_FRACTION 9007199254740992.0
+
+/* 10 ** n is a double for these n, and no rounding. */
+#define HIGHEST_EXACT 22
+
+static const double powers_of_10[HIGHEST_EXACT + 1] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+
+/* value * 10 ** power, rounded once. */
+static inline double
+scaled(double value, int power)
+{
+    return power < 0 ? value / powers_of_10[-power] : value * powers_of_10[power];
+}
+
+/* Rounds to decimals ('f') or digits behind the first ('e'): any value, slowly. */
+static int
+round_slowly(const wire_column *column, double *value, char format, int precision)
+{
+    char *text = PyOS_double_to_string(*value, format, precision, 0, NULL); /* owned */
+
+    if (text == NULL) {
+        return -1;
+    }
+    *value = PyOS_string_to_double(text, NULL, NULL);
+    PyMem_Free(text);
+    if (*value == -1.0 && PyErr_Occurred()) {
+        wire_bad_value(column, "has a value that no float can hold");
+        return -1;
+    }
+    return 0;
+}
+
+/*
+ * Rounds a positive value to a whole multiple of 10 ** -power.  Returns false when this
+ * cannot be told from the product, which is itself rounded: when it is close to the
+ * middle between two multiples, or too large.
+ */
+static inline bool
+round_quickly(double *value, int power)
+{
+    double product = scaled(*value, power);
+    double below = floor(product);
+    double doubt = fabs(product - below - 0.5);
+
+    if (product >= 1e15 || doubt <= product * DBL_EPSILON) {
+        return false;
+    }
+    /* Both are whole and exact, so that the quotient is the nearest double. */
+    *value = scaled(product - below < 0.5 ? below : below + 1, -power);
+    return true;
+}
+
+/* To six digits, as "%.6g" would. */
+static int
+round_digits(const wire_column *column, double *value)
+{
+    double size = fabs(*value);
+    int exponent;
+
+    frexp(size, &exponent);
+    /* 2 ** (exponent - 1) <= size; 0.30103 is the logarithm of 2. */
+    int power = FLOAT_DIGITS - 1 - (int)floor((exponent - 1) * 0.30103);
+    if (power > -HIGHEST_EXACT && power <= HIGHEST_EXACT) {
+        power -= scaled(size, power) >= LOWEST_DIGITS * 10;
+        if (round_quickly(&size, power)) {
+            *value = copysign(size, *value);
+            return 0;
+        }
+    }
+    return round_slowly(column, value, 'e', FLOAT_DIGITS - 1);
+}
+
+/* To the number of decimals that the column is shown with. */
+static int
+round_decimals(const wire_column *column, double *value)
+{
+    unsigned int decimals = column->field->decimals;
+    double size = fabs(*value);
+
+    if (size >= NO_FRACTION) {
+        return 0;
+    }
+    if (decimals <= HIGHEST_EXACT && round_quickly(&size, (int)decimals)) {
+        *value = copysign(size, *value);
+        return 0;
+    }
+    return round_slowly(column, value, 'f', (int)decimals);
+}
+
+static PyObject *
+binary_float(wire_column *column, const char *bytes, size_t length)
+{
+    const bool any_decimals = column->field->decimals >= ANY_DECIMALS;
+    float single;
+    uint32_t bits;
+
+    if (length != sizeof(single)) {
+        return wrong_size(column, length);
+    }
+    bits = load_32(bytes);
+    memcpy(&single, &bits, sizeof(single));
+    double value = single;
+    if (value != 0.0 && isfinite(value) &&
+        (any_decimals ? round_digits(column, &value) : round_decimals(column, &value)) < 0) {
+        return NULL;
+    }
+    return PyFloat_FromDouble(value);
+}
+
+static PyObject *
+binary_double(wire_column *column, const char *bytes, size_t length)
+{
+    double value;
+    uint64_t bits;
+
+    if (length != sizeof(value)) {
+        return wrong_size(column, length);
+    }
+    bits = load_64(bytes);
+    memcpy(&value, &bits, sizeof(value));
+    if (column->field->decimals < ANY_DECIMALS && isfinite(value) &&
+        round_decimals(column, &value) < 0) {
+        return NULL;
+    }
+    return PyFloat_FromDouble(value);
+}
+
+/* ---- dates and times -------------------------------------------------------- */
+
+/* What is zero at the end of a value is not sent: these are the sizes there are. */
+enum { NOTHING = 0, DAY = 4, DAY_TIME = 7, DAY_TIME_FRACTION = 11, TIME = 8, TIME_FRACTION = 12 };
+
+static PyObject *
+binary_date(wire_column *column, const char *value, size_t length)
+{
+    if (length == NOTHING) {
+        return wire_make_date(column, 0, 0, 0);
+    }
+    if (length != DAY) {
+        return wrong_size(column, length);
+    }
+    return wire_make_date(column, load_16(value), load_8(value + 2), load_8(value + 3));
+}
+
+static PyObject *
+binary_datetime(wire_column *column, const char *value, size_t length)
+{
+    char whole[DAY_TIME_FRACTION] = {0};
+
+    if (length != NOTHING && length != DAY && length != DAY_TIME && length != DAY_TIME_FRACTION) {
+        return wrong_size(column, length);
+    }
+    memcpy(whole, value, length);
+    return wire_make_datetime(column, (int[]){load_16(whole), load_8(whole + 2), load_8(whole + 3)},
+                              (int[]){load_8(whole + 4), load_8(whole + 5), load_8(whole + 6)},
+                              load_32(whole + 7));
+}
+
+static PyObject *
+binary_time(wire_column *column, const char *value, size_t length)
+{
+    char whole[TIME_FRACTION] = {0}; /* a sign, days, hours, minutes, seconds, microseconds */
+
+    if (length != NOTHING && length != TIME && length != TIME_FRACTION) {
+        return wrong_size(column, length);
+    }
+    memcpy(whole, value, length);
+    uint64_t hours = (uint64_t)load_32(whole + 1) * 24 + load_8(whole + 5);
+    return wire_make_time(column, load_8(whole) != 0, hours, load_8(whole + 6), load_8(whole + 7),
+                          load_32(whole + 8));
+}
+
+/* ---- which decoder ---------------------------------------------------------- */
+
+/* Zero: a length comes before the value. */
+static unsigned char
+width_of(const MYSQL_FIELD *field)
+{
+    switch (field->type) {
+    case MYSQL_TYPE_TINY:
+        return 1;
+    case MYSQL_TYPE_SHORT:
+    case MYSQL_TYPE_YEAR:
+        return 2;
+    case MYSQL_TYPE_INT24:
+    case MYSQL_TYPE_LONG:
+    case MYSQL_TYPE_FLOAT:
+        return 4;
+    case MYSQL_TYPE_LONGLONG:
+    case MYSQL_TYPE_DOUBLE:
+        return 8;
+    default:
+        return 0;
+    }
+}
+
+wire_decoder
+wire_binary_decoder(const MYSQL_FIELD *field, unsigned char *width)
+{
+    const bool is_unsigned = (field->flags & UNSIGNED_FLAG) != 0;
+
+    *width = width_of(field);
+    switch (field->type) {
+    case MYSQL_TYPE_TINY:
+        return is_unsigned ? uint_8 : int_8;
+    case MYSQL_TYPE_SHORT:
+        return is_unsigned ? uint_16 : int_16;
+    case MYSQL_TYPE_YEAR:
+        return uint_16;
+    case MYSQL_TYPE_INT24:
+    case MYSQL_TYPE_LONG:
+        return is_unsigned ? uint_32 : int_32;
+    case MYSQL_TYPE_LONGLONG:
+        return is_unsigned ? uint_64 : int_64;
+    case MYSQL_TYPE_FLOAT:
+        return binary_float;
+    case MYSQL_TYPE_DOUBLE:
+        return binary_double;
+    case MYSQL_TYPE_DATE:
+    case MYSQL_TYPE_NEWDATE:
+        return binary_date;
+    case MYSQL_TYPE_DATETIME:
+    case MYSQL_TYPE_TIMESTAMP:
+        return binary_datetime;
+    case MYSQL_TYPE_TIME:
+        return binary_time;
+    default:
+        return NULL;
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------- */
+
+/*
+ * Where the memory of a row ends; NULL if that is not to be found out.
+ *
+ * A row that was kept (a cursor's, or one of mysql_stmt_store_result) lies behind its
+ * MYSQL_ROWS, which knows its length.  One that was just read lies in the connection's
+ * buffer.  Libraries that do not note how long the last packet was do not check a
+ * value's length either: there the end of the buffer has to do, so that a server that
+ * lies about a length is handed bytes of its own.
+ */
+static const char *
+end_of_row(const MYSQL_STMT *stmt, const char *start)
+{
+    const NET *net = &stmt->mysql->net;
+    const MYSQL_ROWS *kept = (const MYSQL_ROWS *)(const void *)start - 1;
+
+    if (start == (const char *)net->read_pos) {
+        return (const char *)net->buff_end;
+    }
+    return (const char *)kept->data == start ? start + kept->length : NULL;
+}
+
+/* Reads the length before a value.  Returns where the value begins; NULL: not within. */
+static inline const char *
+read_length(const char *at, const char *end, unsigned long *length)
+{
+    uint64_t value;
+    size_t size;
+
+    if (at == end) {
+        return NULL;
+    }
+    value = load_8(at);
+    size = value < 251 ? 0 : value == 252 ? 2 : value == 253 ? 3 : value == 254 ? 8 : SIZE_MAX;
+    if (size > (size_t)(end - at - 1)) {
+        return NULL;
+    }
+    if (size != 0) {
+        value = 0;
+        for (size_t i = size; i > 0; i--) {
+            value = value << 8 | load_8(at + i);
+        }
+    }
+    at += 1 + size;
+    if (value > (uint64_t)(end - at)) {
+        return NULL;
+    }
+    *length = (unsigned long)value;
+    return at;
+}
+
+int
+wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *cells)
+{
+    const unsigned int count = cells->count;
+    const char *at = NULL; /* where the next value has to be */
+    const char *end = NULL;
+
+    if (stmt->field_count != count) {
+        return (int)count;
+    }
+    for (unsigned int i = 0; i < count; i++) {
+        const char *value = (const char *)stmt->bind[i].u.row_ptr;
+        if (value == NULL) {
+            cells->values[i] = NULL;
+            continue;
+        }
+        if (at == NULL) {
+            /* Before the first value there is a byte, and a bit for each column and two more. */
+            at = value;
+            end = end_of_row(stmt, value - 1 - (count + 9) / 8);
+            if (end == NULL || end < value) {
+                return (int)i;
+            }
+        }
+        if (value != at) {
+            return (int)i;
+        }
+        if (widths[i] != 0) {
+            if (end - value < widths[i]) {
+                return (int)i;
+            }
+            cells->lengths[i] = widths[i];
+        }
+        else {
+            value = read_length(value, end, &cells->lengths[i]);
+            if (value == NULL) {
+                return (int)i;
+            }
+        }
+        cells->values[i] = (char *)value;
+        at = value + cells->lengths[i];
+    }
+    return -1;
+}
+
+PyObject *
+wire_binary_row(wire_plan *plan, const MYSQL_STMT *stmt)
+{
+    int wrong = wire_cut_row(stmt, plan->widths, &plan->cut);
+
+    if (wrong == (int)plan->count) {
+        return PyErr_Format(plan->reading->state->InterfaceError,
+                            "the statement has %u columns, not %u as when its rows were begun",
+                            stmt->field_count, plan->count);
+    }
+    if (wrong >= 0) {
+        return wire_bad_value(&plan->columns[wrong],
+                              "has a value that is not where the row of the binary protocol "
+                              "should have it");
+    }
+    return plan->row(plan, plan->cut.values, plan->cut.lengths);
+}
+
+int
+wire_cells_new(wire_cells *cells, unsigned int count)
+{
+    cells->count = count;
+    cells->values = PyMem_Calloc((size_t)count + 1, sizeof(*cells->values));
+    cells->lengths = PyMem_Calloc((size_t)count + 1, sizeof(*cells->lengths));
+    if (cells->values == NULL || cells->lengths == NULL) {
+        wire_cells_free(cells);
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+void
+wire_cells_free(wire_cells *cells)
+{
+    PyMem_Free(cells->values);
+    PyMem_Free(cells->lengths);
+    *cells = (wire_cells){0};
+}
