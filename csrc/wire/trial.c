@@ -178,9 +178,9 @@ done:
 /* ---- rows of the binary protocol ---------------------------------------------- */
 
 static PyObject *
-decode_fetched(PyObject *reading, const MYSQL_FIELD *fields, const MYSQL_STMT *stmt)
+decode_fetched(PyObject *reading, const columns *fields, const MYSQL_STMT *stmt)
 {
-    wire_plan *plan = wire_plan_new(reading, fields, stmt->field_count, true);
+    wire_plan *plan = wire_plan_new(reading, fields->fields, fields->count, true);
     PyObject *row = plan != NULL ? wire_binary_row(plan, stmt) : NULL; /* new */
 
     wire_plan_free(plan);
@@ -198,7 +198,8 @@ trial_decode_fetched(PyObject *module, PyObject *args)
         return NULL;
     }
     const MYSQL_STMT *stmt = (const MYSQL_STMT *)(uintptr_t)address;
-    return decode_fetched(reading, stmt->fields, stmt);
+    const columns fields = {.fields = stmt->fields, .count = stmt->field_count};
+    return decode_fetched(reading, &fields, stmt);
 }
 
 /* Points at the values of a row as the library would; offsets: an int or None for each. */
@@ -239,7 +240,7 @@ decode_packet(const columns *fields, Py_buffer *packet, PyObject *offsets, PyObj
     mysql->net.buff_end = kept ? NULL : start + size;
     *stmt = (MYSQL_STMT){.mysql = mysql, .bind = bind, .field_count = (unsigned int)count};
     if (point(stmt, start, offsets) == 0) {
-        row = decode_fetched(reading, fields->fields, stmt);
+        row = decode_fetched(reading, fields, stmt);
     }
 done:
     PyMem_Free(rows);
@@ -264,12 +265,7 @@ trial_decode_packet(PyObject *module, PyObject *args)
         return NULL;
     }
     if (take_columns(from, &fields) == 0) {
-        if (PyList_GET_SIZE(offsets) != (Py_ssize_t)fields.count) {
-            PyErr_SetString(PyExc_TypeError, "offsets has to be a list with one for each field");
-        }
-        else {
-            row = decode_packet(&fields, &packet, offsets, reading, kept != 0);
-        }
+        row = decode_packet(&fields, &packet, offsets, reading, kept != 0);
     }
     columns_free(&fields);
     PyBuffer_Release(&packet);
