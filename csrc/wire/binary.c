@@ -325,12 +325,13 @@ static const char *
 end_of_row(const MYSQL_STMT *stmt, const char *start)
 {
     const NET *net = &stmt->mysql->net;
-    const MYSQL_ROWS *kept = (const MYSQL_ROWS *)(const void *)start - 1;
+    MYSQL_ROWS kept;
 
     if (start == (const char *)net->read_pos) {
         return (const char *)net->buff_end;
     }
-    return (const char *)kept->data == start ? start + kept->length : NULL;
+    memcpy(&kept, start - sizeof(kept), sizeof(kept));
+    return (const char *)kept.data == start ? start + kept.length : NULL;
 }
 
 /* Reads the length before a value.  Returns where the value begins; NULL: not within. */
