@@ -59,6 +59,16 @@ class Reply:
     @property
     def changes(self) -> list[tuple[int, str]] | None: ...
 
+@final
+class Statement:
+    @property
+    def columns(self) -> tuple[_Field, ...] | None: ...
+    @property
+    def markers(self) -> int: ...
+
+@final
+class Bound: ...
+
 class Channel:
     def __new__(cls, address: int, /) -> Channel: ...
     @overload
@@ -68,6 +78,25 @@ class Channel:
     @overload
     def query(
         self, sql: bytes, reading: Reading, stream: Literal[True], /
+    ) -> int | Reply: ...
+    def prepare(self, sql: bytes, /) -> int | Statement: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        bound: Bound | None,
+        reading: Reading,
+        stream: Literal[False],
+        /,
+    ) -> int | list[Reply]: ...
+    @overload
+    def execute(
+        self,
+        statement: Statement,
+        bound: Bound | None,
+        reading: Reading,
+        stream: Literal[True],
+        /,
     ) -> int | Reply: ...
     def resume(self, ready: int, /) -> Any: ...
     def fetch(self, count: int, /) -> int | list[Any]: ...
@@ -105,6 +134,14 @@ class Template:
     def count(self) -> int: ...
     @property
     def batch(self) -> bool: ...
+    @property
+    def preparable(self) -> bytes | None: ...
+    def bind(
+        self,
+        params: tuple[Any, ...] | list[Any] | Mapping[str, Any],
+        encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        /,
+    ) -> Bound | None: ...
     def render(
         self,
         params: tuple[Any, ...] | list[Any] | Mapping[str, Any],

@@ -25,6 +25,7 @@ CASES = Cases()
 
 CALLS: dict[str, Callable[[Channel], Any]] = {
     "query": lambda channel: channel.query(b"SELECT 'mixed up'", READING, False),
+    "prepare": lambda channel: channel.prepare(b"SELECT 'mixed up'"),
     "resume": lambda channel: channel.resume(1),
     "fetch": lambda channel: channel.fetch(1),
     "next": lambda channel: channel.next(),
@@ -32,7 +33,7 @@ CALLS: dict[str, Callable[[Channel], Any]] = {
     "close": lambda channel: channel.close(),
 }
 #: What is refused when there is no connection.
-REFUSED = ("query", "resume", "fetch", "next")
+REFUSED = ("query", "prepare", "resume", "fetch", "next")
 FACTS = ("streaming", "more", "standing", "midway", "busy", "server_status", "database")
 
 

@@ -6,11 +6,12 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from capi_support import connect, rows
 
 from mariadb_nb._attached import Channel
+from mariadb_nb._wire import Template
 from mariadb_nb.capi import ffi, lib
 from mariadb_nb.errors import Error
 from mariadb_nb.rows import class_row, make_reading
@@ -22,6 +23,13 @@ MULTI_STATEMENTS = 1 << 16
 BROKEN = 2
 #: Seconds after which a wait has failed.
 BOUND = 20
+
+
+class Prepared(NamedTuple):
+    """A statement: its text, and what the server has prepared of it."""
+
+    template: Template
+    statement: Any
 
 
 class Wire:
@@ -77,6 +85,27 @@ class Wire:
         """The rows of the only reply, or the last one."""
         result: list[Any] = self.query(sql, reading)[-1].rows
         return result
+
+    def prepare(self, sql: str) -> Prepared:
+        """A statement, prepared by the server."""
+        template = Template(sql, 0)
+        outcome = self.channel.prepare(template.preparable)
+        return Prepared(template, self.finish(outcome))
+
+    def start(
+        self,
+        prepared: Prepared,
+        *params: Any,
+        reading: Any = READING,
+        stream: bool = False,
+    ) -> Any:
+        """Begin to execute a prepared statement."""
+        bound = prepared.template.bind(params)
+        return self.channel.execute(prepared.statement, bound, reading, stream)
+
+    def execute(self, prepared: Prepared, *params: Any, **how: Any) -> Any:
+        """All replies of a prepared statement, or the head of its stream."""
+        return self.finish(self.start(prepared, *params, **how))
 
     def fetch(self, count: int) -> Any:
         return self.finish(self.channel.fetch(count))

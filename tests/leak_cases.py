@@ -116,6 +116,43 @@ def queries(transport: str) -> None:
 
 
 @CASES
+def prepared_statements(transport: str) -> None:
+    wire = Wire(place(), transport)
+    texts = (
+        "SELECT ?, ?, ?, ?",
+        VALUES,
+        "SELECT seq AS a FROM seq_1_to_40 WHERE seq > ?",
+    )
+    values, rows, stream = (wire.prepare(sql) for sql in texts)
+    changing = [("x" * 50, "\xe4", b"\xff", None), (1, 2.5, 1 << 80, 1 << 63)]
+
+    def step() -> None:
+        wire.execute(values, *changing[0])
+        wire.execute(values, *changing[1])
+        assert wire.execute(rows)[0].columns
+        wire.execute(stream, 3, stream=True)
+        drain(wire)
+        outcome_of(lambda: wire.execute(stream, 1, 2))
+        outcome_of(lambda: wire.execute(stream, [1]))
+        outcome_of(lambda: wire.prepare("SELECT nosuch"))
+        wire.prepare("SELECT 'dropped'")
+
+    repeat(step, ROUNDS // 4)
+
+
+@CASES
+def abandoned_statements(transport: str) -> None:
+    def step() -> None:
+        wire = Wire(place(), transport)
+        prepared = wire.prepare("SELECT seq, REPEAT('x', ?) FROM seq_1_to_300")
+        wire.prepare("SELECT 'dropped'")
+        wire.go(wire.start(prepared, 5000), 1)
+        wire.channel.close()
+
+    repeat(step, ROUNDS // 4)
+
+
+@CASES
 def several_results(transport: str) -> None:
     wire = Wire(place(), transport)
     sql = "SELECT 1; DO 2; SELECT seq FROM seq_1_to_9; SET @a = 1"

@@ -256,8 +256,10 @@ write_row(wire_batches *self, wire_writer *writer, wire_encoding *how)
 static Py_ssize_t
 write_rows(wire_batches *self, wire_writer *writer)
 {
-    wire_encoding how = {
-        .state = self->template->state, .mode = self->template->mode, .encoders = self->encoders};
+    wire_encoding how = {.state = self->template->state,
+                         .forms = &wire_literals,
+                         .mode = self->template->mode,
+                         .encoders = self->encoders};
     Py_ssize_t count = 0;
 
     while (count == 0 || !is_full(self, writer)) {

@@ -25,9 +25,8 @@
 
 /* ---- One call at a time ---- */
 
-/* Ends in -1 with an exception, or in 0 and must be followed by leave(). */
-static int
-enter(wire_channel *self)
+int
+wire_enter(wire_channel *self)
 {
     if (atomic_exchange_explicit(&self->inside, 1, memory_order_acquire)) {
         PyErr_SetString(self->state->Busy, "another call is going on on this connection");
@@ -55,8 +54,8 @@ note(wire_channel *self)
     }
 }
 
-static void
-leave(wire_channel *self)
+void
+wire_leave(wire_channel *self)
 {
     note(self);
     atomic_store_explicit(&self->inside, 0, memory_order_release);
@@ -86,12 +85,8 @@ begin_query(wire_channel *self, PyObject *sql, PyObject *reading, bool stream)
     self->reading = Py_NewRef(reading);
     self->replies = replies;
     self->stream = stream;
-    self->phase = QUERY;
-    self->status = 1;
-    wire_guard->prepare(self->handle);
-    self->events = mysql_real_query_start(&self->status, self->mysql, PyBytes_AS_STRING(sql),
-                                          (unsigned long)PyBytes_GET_SIZE(sql));
-    return wire_advance(self);
+    self->protocol = &wire_text_protocol;
+    return wire_begin(self, wire_start_query);
 }
 
 static PyObject *
@@ -104,11 +99,11 @@ channel_query(wire_channel *self, PyObject *const *arguments, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "query() takes bytes, a Reading and a bool");
         return NULL;
     }
-    if (enter(self) < 0) {
+    if (wire_enter(self) < 0) {
         return NULL;
     }
     outcome = begin_query(self, arguments[0], arguments[1], arguments[2] == Py_True);
-    leave(self);
+    wire_leave(self);
     return outcome;
 }
 
@@ -136,7 +131,7 @@ channel_resume(wire_channel *self, PyObject *argument)
     PyObject *outcome = NULL;
     long ready = PyLong_AsLong(argument);
 
-    if ((ready == -1 && PyErr_Occurred()) || enter(self) < 0) {
+    if ((ready == -1 && PyErr_Occurred()) || wire_enter(self) < 0) {
         return NULL;
     }
     if (check_resume(self) == 0) {
@@ -146,7 +141,7 @@ channel_resume(wire_channel *self, PyObject *argument)
         }
         outcome = wire_advance(self);
     }
-    leave(self);
+    wire_leave(self);
     return outcome;
 }
 
@@ -207,13 +202,13 @@ channel_fetch(wire_channel *self, PyObject *argument)
         }
         return NULL;
     }
-    if (enter(self) < 0) {
+    if (wire_enter(self) < 0) {
         return NULL;
     }
     if (check_stream(self, ROWS) == 0) {
         outcome = fetch(self, wanted);
     }
-    leave(self);
+    wire_leave(self);
     return outcome;
 }
 
@@ -226,7 +221,7 @@ channel_next(wire_channel *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *outcome = NULL;
 
-    if (enter(self) < 0) {
+    if (wire_enter(self) < 0) {
         return NULL;
     }
     if (check_stream(self, BETWEEN) == 0) {
@@ -234,7 +229,7 @@ channel_next(wire_channel *self, PyObject *Py_UNUSED(ignored))
         wire_start_next(self);
         outcome = wire_advance(self);
     }
-    leave(self);
+    wire_leave(self);
     return outcome;
 }
 
@@ -278,11 +273,11 @@ channel_discard(wire_channel *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *outcome;
 
-    if (enter(self) < 0) {
+    if (wire_enter(self) < 0) {
         return NULL;
     }
     outcome = discard(self);
-    leave(self);
+    wire_leave(self);
     return outcome;
 }
 
@@ -350,6 +345,9 @@ close_channel(wire_channel *self)
     if (result == NB_CLAIMED) {
         wire_guard->close(self->handle);
     }
+    wire_statements_free(self->closing);
+    self->closing = NULL;
+    wire_dropped_free(self->dropped);
     return 0;
 }
 
@@ -362,11 +360,11 @@ channel_close(wire_channel *self, PyObject *Py_UNUSED(ignored))
 {
     int status;
 
-    if (enter(self) < 0) {
+    if (wire_enter(self) < 0) {
         return NULL;
     }
     status = close_channel(self);
-    leave(self);
+    wire_leave(self);
     return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -397,6 +395,11 @@ channel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     self->state = state;
     self->handle = handle;
+    self->dropped = wire_dropped_new();
+    if (self->dropped == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
     self->mysql = (MYSQL *)(uintptr_t)address;
     return (PyObject *)self;
 }
@@ -410,6 +413,7 @@ channel_traverse(wire_channel *self, visitproc visit, void *arg)
     Py_VISIT(self->piece);
     Py_VISIT(self->failure);
     Py_VISIT(self->reply);
+    Py_VISIT(self->statement);
     return 0;
 }
 
@@ -436,6 +440,7 @@ channel_dealloc(wire_channel *self)
     PyErr_Fetch(&error_type, &error, &traceback);
     channel_clear(self);
     PyErr_Restore(error_type, error, traceback);
+    wire_dropped_release(self->dropped);
     wire_guard->release(self->handle);
     type->tp_free(self);
     Py_DECREF(type);
@@ -443,6 +448,8 @@ channel_dealloc(wire_channel *self)
 
 static PyMethodDef channel_methods[] = {
     {"query", (PyCFunction)(void (*)(void))channel_query, METH_FASTCALL, query_doc},
+    {"prepare", (PyCFunction)wire_channel_prepare, METH_O, wire_prepare_doc},
+    {"execute", (PyCFunction)(void (*)(void))wire_channel_execute, METH_FASTCALL, wire_execute_doc},
     {"resume", (PyCFunction)channel_resume, METH_O, resume_doc},
     {"fetch", (PyCFunction)channel_fetch, METH_O, fetch_doc},
     {"next", (PyCFunction)channel_next, METH_NOARGS, next_doc},
@@ -475,7 +482,8 @@ wire_add_channel(PyObject *module)
 {
     wire_state *state = PyModule_GetState(module);
 
-    if (wire_add_claim(module) < 0 || wire_add_reply(module) < 0) {
+    if (wire_add_claim(module) < 0 || wire_add_reply(module) < 0 ||
+        wire_add_statement(module) < 0) {
         return -1;
     }
     state->Channel = (PyTypeObject *)PyType_FromModuleAndSpec(module, &channel_spec, NULL);

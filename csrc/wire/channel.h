@@ -1,5 +1,6 @@
 /*
- * channel.h - what channel.c, claim.c, step.c, facts.c and reply.c know of each other.
+ * channel.h - what channel.c, claim.c, step.c, text.c, execute.c, statement.c, facts.c and
+ * reply.c know of each other.
  */
 
 #ifndef WIRE_CHANNEL_H
@@ -15,7 +16,8 @@
  * call that is going on looks at the rest.
  */
 typedef struct wire_reply {
-    PyObject_HEAD MYSQL_RES *result; /* owned; its fields live as long as this; NULL: no rows */
+    PyObject_HEAD MYSQL_RES *result; /* owned; its fields live as long as this; NULL: no rows,
+                                        or those of a prepared statement */
     wire_plan *plan;                 /* owned; until the last row is there */
     PyObject *rows;                  /* owned: a list; NULL: no rows, or they stream */
     PyObject *columns;               /* owned; made when it is asked for */
@@ -25,11 +27,13 @@ typedef struct wire_reply {
     unsigned long long insert_id;
     unsigned int warning_count;
     unsigned int server_status;
+    bool has_rows;       /* set before anybody has the reply */
     atomic_bool settled; /* from now on nothing changes, but for columns */
 } wire_reply;
 
 wire_reply *wire_reply_new(wire_state *state, MYSQL_RES *result);
-int wire_reply_expect(wire_reply *reply, PyObject *reading, bool stream);
+/* Gets ready for rows.  Returns 0, or -1 with an exception. */
+int wire_reply_expect(wire_reply *reply, bool stream);
 /* Notes how the statement ended.  Returns 0, or -1 with an exception. */
 int wire_reply_settle(wire_reply *reply, MYSQL *mysql);
 /* Sets the exception for the library's last error on the connection. */
@@ -37,15 +41,81 @@ void wire_raise(wire_state *state, MYSQL *mysql);
 
 int wire_add_reply(PyObject *module);
 
+/* ---- the types Statement and Bound ------------------------------------------------- */
+
+typedef struct wire_channel wire_channel;
+
+/* What is to be closed: a channel and its statements share it.  Any thread adds to it. */
+typedef struct wire_dropped {
+    atomic_long references;
+    _Atomic(MYSQL_STMT *) first; /* each is linked to the next by user_data */
+} wire_dropped;
+
+wire_dropped *wire_dropped_new(void); /* NULL without memory */
+/* Frees what a closed connection has left, each linked to the next. */
+void wire_statements_free(MYSQL_STMT *first);
+void wire_dropped_free(wire_dropped *dropped);
+void wire_dropped_release(wire_dropped *dropped); /* NULL is fine */
+
+/* A statement that the server has prepared.  Its parts belong to the channel's call. */
+typedef struct wire_statement {
+    PyObject_HEAD wire_dropped *dropped; /* owned reference; its channel has the same */
+    MYSQL_STMT *stmt;                    /* owned, until this is dropped */
+    PyObject *columns;  /* owned: a tuple as of its preparation; NULL: none; constant */
+    Py_ssize_t markers; /* how many parameters the server counts; constant */
+    PyObject *shown;    /* owned: the columns of its last result, or NULL */
+    wire_plan *plan;    /* owned: for those columns, if it was used before; or NULL */
+} wire_statement;
+
+/* Parameters as the library binds them; never changed once they are made. */
+typedef struct wire_bound {
+    PyObject_VAR_HEAD MYSQL_BIND binds[];
+} wire_bound;
+
+/* Makes one that is not prepared yet; the caller has the claim. */
+wire_statement *wire_statement_new(wire_channel *channel);
+/* Describes the columns after the preparation.  Returns 0, or -1 with an exception. */
+int wire_statement_prepared(wire_statement *self);
+/* Gives a reply its columns and plan, for the rows that follow. */
+int wire_statement_expect(wire_statement *self, wire_reply *reply, PyObject *reading);
+/* Takes the plan back for the next time. */
+void wire_statement_keep(wire_statement *self, wire_reply *reply);
+int wire_add_statement(PyObject *module);
+
 /* ---- the type Channel -------------------------------------------------------- */
 
 enum wire_phase {
     IDLE,    /* nothing is under way */
+    CLOSING, /* mysql_stmt_close, before the command that was asked for */
     QUERY,   /* mysql_real_query */
-    NEXT,    /* mysql_next_result */
-    ROWS,    /* mysql_fetch_row */
+    PREPARE, /* mysql_stmt_prepare */
+    EXECUTE, /* mysql_stmt_execute */
+    NEXT,    /* mysql_next_result, mysql_stmt_next_result */
+    ROWS,    /* mysql_fetch_row, mysql_stmt_fetch */
     BETWEEN, /* a result was read that streams, and more results follow */
 };
+
+/* The calls that read replies; they differ between text and prepared statements. */
+typedef struct wire_protocol {
+    /* Each starts a call or goes on with it, and returns what it waits for. */
+    int (*start_next)(wire_channel *self);
+    int (*resume_next)(wire_channel *self, int ready);
+    int (*start_row)(wire_channel *self);
+    int (*resume_row)(wire_channel *self, int ready);
+    /* Whether the row is there that was asked for: 0 at the end, -1 after an error. */
+    int (*has_row)(wire_channel *self);
+    PyObject *(*row)(wire_channel *self);
+    /* A reply to a head that has been read: NULL with an exception, or after an error
+       of the library without. */
+    wire_reply *(*reply)(wire_channel *self);
+    /* Makes the plan for its rows.  Returns 0, or -1 with an exception. */
+    int (*expect)(wire_channel *self);
+    /* The reply's last row was read: whether another follows. */
+    bool (*end)(wire_channel *self);
+} wire_protocol;
+
+extern const wire_protocol wire_text_protocol;
+extern const wire_protocol wire_binary_protocol;
 
 /* How a channel stands after a call. */
 enum wire_standing {
@@ -56,11 +126,12 @@ enum wire_standing {
     WIRE_MIDWAY = 16    /* the last call is to be resumed */
 };
 
-typedef struct {
+struct wire_channel {
     PyObject_HEAD wire_state *state; /* of the module, which the type keeps */
     nb_handle *handle;               /* owned reference */
     atomic_int inside;               /* a call is going on */
     atomic_int standing;             /* WIRE_* bits as of the last call; any thread may read it */
+    wire_dropped *dropped;           /* owned reference */
 
     /* The rest belongs to the call that is going on. */
 
@@ -68,12 +139,18 @@ typedef struct {
     enum wire_phase phase;
     bool claimed;
     bool broken;
-    bool midway;       /* the last call returned before it was through: resume() */
-    bool stream;       /* rows are asked for in pieces */
-    bool ended;        /* by an error that the next fetch() raises */
-    bool discarding;   /* nobody wants the rest */
-    int events;        /* what the suspended call waits for; 0: none is */
-    Py_ssize_t wanted; /* how many rows, of a stream */
+    bool midway;                   /* the last call returned before it was through: resume() */
+    bool stream;                   /* rows are asked for in pieces */
+    bool ended;                    /* by an error that the next fetch() raises */
+    bool discarding;               /* nobody wants the rest */
+    int events;                    /* what the suspended call waits for; 0: none is */
+    Py_ssize_t wanted;             /* how many rows, of a stream */
+    const wire_protocol *protocol; /* in which the replies come */
+    void (*command)(wire_channel *self); /* starts what was asked for, after CLOSING */
+    MYSQL_STMT *closing;                 /* taken from dropped */
+    MYSQL_STMT *gone;                    /* its close is under way */
+    wire_statement *statement;           /* owned: the one that is prepared or executed */
+    PyObject *bound;   /* owned: its parameters; the library has their addresses */
     PyObject *sql;     /* owned; the library has its address */
     PyObject *reading; /* owned */
     PyObject *replies; /* owned list; NULL for a stream */
@@ -81,8 +158,16 @@ typedef struct {
     PyObject *failure; /* owned: the first exception */
     wire_reply *reply; /* owned: the one whose rows are being read */
     int status;        /* where mysql_x_cont puts its result */
+    my_bool refused;   /* likewise, of mysql_stmt_close_cont */
     MYSQL_ROW row;
-} wire_channel;
+};
+
+/* ---- channel.c ------------------------------------------------------------------ */
+
+/* One call at a time.  Ends in -1 with an exception, or in 0 and must be followed by
+   wire_leave(). */
+int wire_enter(wire_channel *self);
+void wire_leave(wire_channel *self);
 
 /* ---- claim.c ------------------------------------------------------------------ */
 
@@ -97,15 +182,41 @@ int wire_add_claim(PyObject *module);
 
 /* ---- step.c ------------------------------------------------------------------- */
 
+/* Begins a command: closes what was dropped, starts it and advances. */
+PyObject *wire_begin(wire_channel *self, void (*command)(wire_channel *self));
 /* Forgets the statement; the connection is ready for the next, or broken. */
 void wire_finish(wire_channel *self);
 PyObject *wire_raise_failure(wire_channel *self);
+/* The statement failed: raises the library's error, or an earlier one. */
+PyObject *wire_fail(wire_channel *self);
 /* Goes on with the library's call that is suspended. */
 int wire_resume_call(wire_channel *self, int ready);
 void wire_start_next(wire_channel *self);
 void wire_start_row(wire_channel *self);
 /* Goes on for as long as the library need not wait; see channel.c. */
 PyObject *wire_advance(wire_channel *self);
+
+/* ---- text.c -------------------------------------------------------------------- */
+
+void wire_start_query(wire_channel *self);
+int wire_resume_query(wire_channel *self, int ready);
+
+/* ---- execute.c ------------------------------------------------------------------- */
+
+/* Whether there are statements that nobody has any more; then starts to close one. */
+bool wire_take_dropped(wire_channel *self);
+void wire_start_close(wire_channel *self);
+int wire_resume_close(wire_channel *self, int ready);
+int wire_resume_prepare(wire_channel *self, int ready);
+int wire_resume_execute(wire_channel *self, int ready);
+/* Brings a statement's error to where the connection's own errors are. */
+void wire_show_error(wire_channel *self);
+
+/* Methods of Channel. */
+extern const char wire_prepare_doc[];
+extern const char wire_execute_doc[];
+PyObject *wire_channel_prepare(wire_channel *self, PyObject *sql);
+PyObject *wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- facts.c ------------------------------------------------------------------ */
 

@@ -74,18 +74,28 @@ done:
     return status;
 }
 
+int
+wire_finite(const wire_encoding *how, PyObject *value, double *number)
+{
+    *number = PyFloat_AS_DOUBLE(value);
+    if (Py_IS_FINITE(*number)) {
+        return 0;
+    }
+    return wire_refuse(how, how->state->DataError,
+                       "is no finite number: DOUBLE has neither nan nor inf");
+}
+
 /* A float's shortest digits, with an exponent: without one they would be a DECIMAL. */
 int
 wire_float_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
-    const double number = PyFloat_AS_DOUBLE(value);
     char *text = NULL; /* of PyMem_Malloc() */
     char *plus = NULL;
+    double number;
     int status = -1;
 
-    if (!Py_IS_FINITE(number)) {
-        return wire_refuse(how, how->state->DataError,
-                           "is no finite number: DOUBLE has neither nan nor inf");
+    if (wire_finite(how, value, &number) < 0) {
+        return -1;
     }
     text = PyOS_double_to_string(number, 'r', 0, 0, NULL);
     if (text == NULL) {

@@ -107,18 +107,18 @@ write_text(wire_writer *writer, const wire_encoding *how, const char *data, size
 }
 
 int
-wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+wire_utf8(const wire_encoding *how, PyObject *value, const char **data, size_t *length,
+          PyObject **kept)
 {
-    PyObject *bytes = NULL; /* new */
-    int status = -1;
-
     if (PyUnicode_IS_COMPACT_ASCII(value)) {
-        return write_text(writer, how, (const char *)PyUnicode_1BYTE_DATA(value),
-                          (size_t)PyUnicode_GET_LENGTH(value));
+        *data = (const char *)PyUnicode_1BYTE_DATA(value);
+        *length = (size_t)PyUnicode_GET_LENGTH(value);
+        *kept = Py_NewRef(value);
+        return 0;
     }
     /* Not PyUnicode_AsUTF8(): it would double the memory of the caller's string. */
-    bytes = PyUnicode_AsUTF8String(value);
-    if (bytes == NULL) {
+    *kept = PyUnicode_AsUTF8String(value);
+    if (*kept == NULL) {
         if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
             PyErr_Clear(); /* it holds the value */
             wire_refuse(how, how->state->DataError,
@@ -126,8 +126,24 @@ wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
         }
         return -1;
     }
-    status = write_text(writer, how, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
-    Py_DECREF(bytes);
+    *data = PyBytes_AS_STRING(*kept);
+    *length = (size_t)PyBytes_GET_SIZE(*kept);
+    return 0;
+}
+
+int
+wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    PyObject *kept; /* new */
+    const char *data;
+    size_t length;
+    int status;
+
+    if (wire_utf8(how, value, &data, &length, &kept) < 0) {
+        return -1;
+    }
+    status = write_text(writer, how, data, length);
+    Py_DECREF(kept);
     return status;
 }
 
@@ -145,19 +161,4 @@ wire_bytes_literal(wire_writer *writer, const wire_encoding *how, PyObject *valu
         return -1;
     }
     return write_string(writer, how, data, length);
-}
-
-/* A copy's literal: of bytes that somebody else could change meanwhile, or of the text
-   that stands for an object. */
-int
-wire_copied_literal(wire_writer *writer, const wire_encoding *how, PyObject *copy /* stolen */)
-{
-    int status = -1;
-
-    if (copy != NULL) {
-        status = PyBytes_Check(copy) ? wire_bytes_literal(writer, how, copy)
-                                     : wire_str_literal(writer, how, copy);
-        Py_DECREF(copy);
-    }
-    return status;
 }

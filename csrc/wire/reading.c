@@ -283,6 +283,12 @@ wire_plan_traverse(wire_plan *plan, visitproc visit, void *arg)
 }
 
 bool
+wire_plan_serves(const wire_plan *plan, PyObject *reading)
+{
+    return (PyObject *)plan->reading == reading && plan->reading->shape != WIRE_CALL;
+}
+
+bool
 wire_plan_calls(const wire_plan *plan)
 {
     return !plan->atomic || plan->cells != NULL;

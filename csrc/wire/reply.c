@@ -118,22 +118,16 @@ wire_reply_new(wire_state *state, MYSQL_RES *result)
     }
     memset((char *)reply + sizeof(PyObject), 0, sizeof(*reply) - sizeof(PyObject));
     reply->result = result;
+    reply->has_rows = result != NULL;
     PyObject_GC_Track(reply);
     return reply;
 }
 
-/* Gets ready for rows.  Returns 0, or -1 with an exception: it has no plan. */
 int
-wire_reply_expect(wire_reply *reply, PyObject *reading, bool stream)
+wire_reply_expect(wire_reply *reply, bool stream)
 {
-    if (!stream) {
-        reply->rows = PyList_New(0);
-        if (reply->rows == NULL) {
-            return -1;
-        }
-    }
-    reply->plan = wire_plan_new(reading, reply->result->fields, reply->result->field_count, false);
-    return reply->plan == NULL ? -1 : 0;
+    reply->rows = stream ? NULL : PyList_New(0);
+    return reply->rows == NULL && !stream ? -1 : 0;
 }
 
 static int
@@ -191,12 +185,15 @@ reply_columns(wire_reply *self, void *Py_UNUSED(closure))
     PyObject *columns; /* new */
     PyObject *made;    /* new */
 
-    if (self->result == NULL) {
+    if (!self->has_rows) {
         Py_RETURN_NONE;
     }
     columns = keep_columns(self, NULL);
     if (columns != NULL) {
         return columns;
+    }
+    if (self->result == NULL) { /* a prepared statement's were not to be described */
+        return PyErr_NoMemory();
     }
     made = wire_describe(self->result->fields, self->result->field_count);
     if (made != NULL) {
@@ -254,7 +251,7 @@ reply_changes(wire_reply *self, void *Py_UNUSED(closure))
 static PyObject *
 reply_has_rows(wire_reply *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->result != NULL);
+    return PyBool_FromLong(self->has_rows);
 }
 
 static PyGetSetDef reply_getset[] = {

@@ -33,11 +33,13 @@ wire_finish(wire_channel *self)
     self->midway = false;
     self->stream = self->discarding = self->ended = false;
     Py_CLEAR(self->sql);
+    Py_CLEAR(self->bound);
     Py_CLEAR(self->reading);
     Py_CLEAR(self->replies);
     Py_CLEAR(self->piece);
     Py_CLEAR(self->failure);
     Py_CLEAR(self->reply);
+    Py_CLEAR(self->statement);
     if (self->claimed && !self->broken) {
         self->claimed = false;
         wire_guard->unclaim(self->handle);
@@ -102,13 +104,16 @@ take_outcome(wire_channel *self)
     return Py_NewRef(self->stream ? (PyObject *)self->reply : self->replies);
 }
 
-/* The statement failed: raises the library's error, or an earlier one. */
-static PyObject *
-fail(wire_channel *self)
+PyObject *
+wire_fail(wire_channel *self)
 {
     PyObject *outcome = NULL; /* new */
-    unsigned int code = mysql_errno(self->mysql);
+    unsigned int code;
 
+    if (self->statement != NULL) {
+        wire_show_error(self);
+    }
+    code = mysql_errno(self->mysql);
     self->broken = is_own_error(code) || self->mysql->net.pvio == NULL;
     if (code == ER_LOCK_DEADLOCK || code == ER_CHECKREAD) {
         /* The transaction was rolled back, and an error has no status to say so. */
@@ -168,43 +173,35 @@ now_ns(void)
 }
 
 static int
-resume_query(wire_channel *self, int ready)
-{
-    return mysql_real_query_cont(&self->status, self->mysql, ready);
-}
-
-static int
 resume_next(wire_channel *self, int ready)
 {
-    return mysql_next_result_cont(&self->status, self->mysql, ready);
+    return self->protocol->resume_next(self, ready);
 }
 
 static int
 resume_row(wire_channel *self, int ready)
 {
-    return mysql_fetch_row_cont(&self->row, self->reply->result, ready);
+    return self->protocol->resume_row(self, ready);
 }
 
 void
 wire_start_next(wire_channel *self)
 {
     self->phase = NEXT;
-    self->status = 1;
-    self->events = mysql_next_result_start(&self->status, self->mysql);
+    self->events = self->protocol->start_next(self);
 }
 
 void
 wire_start_row(wire_channel *self)
 {
-    self->row = NULL;
-    self->events = mysql_fetch_row_start(&self->row, self->reply->result);
+    self->events = self->protocol->start_row(self);
 }
 
 /* A reply has been read to its end.  Returns an outcome, or NULL to go on. */
 static PyObject *
 end_reply(wire_channel *self)
 {
-    bool more = mysql_more_results(self->mysql);
+    bool more = self->protocol->end(self);
 
     if (wire_reply_settle(self->reply, self->mysql) < 0) {
         remember_failure(self);
@@ -224,31 +221,29 @@ end_reply(wire_channel *self)
 static PyObject *
 begin_reply(wire_channel *self, int64_t Py_UNUSED(until))
 {
-    MYSQL_RES *result = NULL;
+    wire_reply *reply; /* new */
 
     if (self->status != 0) {
-        return fail(self);
+        return wire_fail(self);
     }
-    if (self->mysql->field_count != 0) {
-        result = mysql_use_result(self->mysql);
-        if (result == NULL) {
-            return fail(self);
-        }
+    reply = self->protocol->reply(self);
+    if (reply == NULL && !PyErr_Occurred()) {
+        return wire_fail(self);
     }
-    Py_XSETREF(self->reply, wire_reply_new(self->state, result));
-    if (self->reply == NULL) {
+    Py_XSETREF(self->reply, reply);
+    if (reply == NULL) {
         self->broken = true; /* without memory there is no reading on */
         wire_finish(self);
         return NULL;
     }
-    if (!self->stream && PyList_Append(self->replies, (PyObject *)self->reply) < 0) {
+    if (!self->stream && PyList_Append(self->replies, (PyObject *)reply) < 0) {
         remember_failure(self);
     }
-    if (result == NULL) {
+    if (!reply->has_rows) {
         return end_reply(self);
     }
     self->phase = ROWS;
-    if (wire_reply_expect(self->reply, self->reading, self->stream) < 0) {
+    if (wire_reply_expect(reply, self->stream) < 0 || self->protocol->expect(self) < 0) {
         if (!PyErr_ExceptionMatches(PyExc_Exception)) {
             self->discarding = true; /* Ctrl-C and its like do not wait for the rows */
             wire_start_row(self);
@@ -267,9 +262,8 @@ begin_reply(wire_channel *self, int64_t Py_UNUSED(until))
 static int
 take_row(wire_channel *self)
 {
-    MYSQL_RES *result = self->reply->result;
     PyObject *list = self->stream ? self->piece : self->reply->rows; /* borrowed */
-    PyObject *row = wire_plan_row(self->reply->plan, self->row, mysql_fetch_lengths(result));
+    PyObject *row = self->protocol->row(self);                       /* new */
 
     if (row == NULL || PyList_Append(list, row) < 0) {
         Py_XDECREF(row);
@@ -293,8 +287,9 @@ take_rows(wire_channel *self, int64_t until)
     const unsigned int at_once = plan != NULL && wire_plan_calls(plan) ? 1 : ROWS_AT_ONCE;
 
     for (unsigned int taken = 1;; taken++) {
-        if (self->row == NULL) {
-            return mysql_errno(self->mysql) != 0 ? fail(self) : end_reply(self);
+        const int found = self->protocol->has_row(self);
+        if (found <= 0) {
+            return found < 0 ? wire_fail(self) : end_reply(self);
         }
         if (self->failure == NULL && !self->discarding) {
             bool failed = take_row(self) < 0;
@@ -320,6 +315,41 @@ take_rows(wire_channel *self, int64_t until)
     }
 }
 
+/* A statement that nobody has any more was closed.  Returns an outcome, or NULL to go on. */
+static PyObject *
+end_close(wire_channel *self, int64_t Py_UNUSED(until))
+{
+    if (self->discarding) {
+        return complete(self);
+    }
+    if (wire_take_dropped(self)) {
+        wire_start_close(self);
+    }
+    else {
+        self->command(self);
+    }
+    return NULL;
+}
+
+/* The server has answered to a preparation.  Returns what came of it. */
+static PyObject *
+end_prepare(wire_channel *self, int64_t Py_UNUSED(until))
+{
+    PyObject *outcome = NULL; /* new */
+
+    if (self->status != 0) {
+        return wire_fail(self);
+    }
+    if (self->discarding) {
+        return complete(self);
+    }
+    if (wire_statement_prepared(self->statement) == 0) {
+        outcome = Py_NewRef((PyObject *)self->statement);
+    }
+    wire_finish(self);
+    return outcome;
+}
+
 /* ---- What is done in each phase ------------------------------------------------------ */
 
 static const struct {
@@ -329,7 +359,10 @@ static const struct {
     PyObject *(*arrive)(wire_channel *self, int64_t until);
     bool looks_at_clock; /* by itself */
 } phases[] = {
-    [QUERY] = {resume_query, begin_reply, false},
+    [CLOSING] = {wire_resume_close, end_close, false},
+    [QUERY] = {wire_resume_query, begin_reply, false},
+    [PREPARE] = {wire_resume_prepare, end_prepare, false},
+    [EXECUTE] = {wire_resume_execute, begin_reply, false},
     [NEXT] = {resume_next, begin_reply, false},
     [ROWS] = {resume_row, take_rows, true},
 };
@@ -362,4 +395,18 @@ wire_advance(wire_channel *self)
                        ? PyLong_CheckExact(outcome)
                        : self->phase == ROWS && !PyErr_ExceptionMatches(PyExc_Exception);
     return outcome;
+}
+
+PyObject *
+wire_begin(wire_channel *self, void (*command)(wire_channel *self))
+{
+    self->command = command;
+    wire_guard->prepare(self->handle);
+    if (wire_take_dropped(self)) {
+        wire_start_close(self);
+    }
+    else {
+        command(self);
+    }
+    return wire_advance(self);
 }

@@ -46,12 +46,8 @@ check_count(const wire_template *template, const wire_encoding *how, Py_ssize_t 
                        template->count, wire_style_name(template->style));
 }
 
-/*
- * The parameters in a form that nobody else can change, new: a tuple, or the mapping
- * itself.  A mapping may have more names than the statement; a sequence may not be longer.
- */
-static PyObject *
-check_params(const wire_template *template, PyObject *params, const wire_encoding *how)
+PyObject *
+wire_check_params(const wire_template *template, PyObject *params, const wire_encoding *how)
 {
     const bool named = PyType_HasFeature(Py_TYPE(params), Py_TPFLAGS_MAPPING);
     PyObject *values = NULL; /* new */
@@ -78,9 +74,8 @@ check_params(const wire_template *template, PyObject *params, const wire_encodin
     return values;
 }
 
-/* The value for a placeholder, new; notes in how which one it is. */
-static PyObject *
-value_of(const wire_template *template, PyObject *values, Py_ssize_t index, wire_encoding *how)
+PyObject *
+wire_value_of(const wire_template *template, PyObject *values, Py_ssize_t index, wire_encoding *how)
 {
     PyObject *name = template->slots[index].name;
     PyObject *value = NULL; /* new */
@@ -122,13 +117,13 @@ render_slot(wire_writer *writer, const wire_template *template, PyObject *values
             wire_encoding *how)
 {
     const size_t start = wire_written(writer);
-    PyObject *value = value_of(template, values, index, how); /* new */
+    PyObject *value = wire_value_of(template, values, index, how); /* new */
     int status;
 
     if (value == NULL) {
         return -1;
     }
-    status = wire_literal(writer, how, value);
+    status = wire_encode(writer, how, value);
     if (status == 0 && template->slots[index].conditional) {
         status = check_comment(writer->start + start, writer->at, how);
     }
@@ -146,7 +141,7 @@ wire_render(wire_writer *writer, const wire_template *template, size_t from, siz
 
     how->index = -1;
     how->name = NULL;
-    values = check_params(template, params, how);
+    values = wire_check_params(template, params, how);
     if (values == NULL) {
         return -1;
     }
@@ -237,7 +232,8 @@ static PyObject *
 template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     wire_template *self = (wire_template *)object;
-    wire_encoding how = {.state = self->state, .mode = self->mode, .row = -1};
+    wire_encoding how = {
+        .state = self->state, .forms = &wire_literals, .mode = self->mode, .row = -1};
     wire_writer writer;
     PyObject *statement = NULL; /* new */
 
@@ -254,6 +250,28 @@ template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
     }
     wire_writer_free(&writer);
     return statement;
+}
+
+PyDoc_STRVAR(template_bind_doc,
+             "bind($self, params, encoders=None, /)\n--\n\n"
+             "The parameters for a prepared statement of the same text: a Bound.\n\n"
+             "Takes and raises what render() does.  None if one of them can only be written\n"
+             "into the text: a list.");
+
+static PyObject *
+template_bind(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    wire_template *self = (wire_template *)object;
+    wire_encoding how = {.state = self->state, .mode = self->mode, .row = -1};
+
+    if (count < 1 || count > 2) {
+        PyErr_Format(PyExc_TypeError, "bind() takes 1 or 2 arguments, not %zd", count);
+        return NULL;
+    }
+    if (check_encoders(count == 2 ? args[1] : Py_None, &how.encoders) < 0) {
+        return NULL;
+    }
+    return wire_bind(self, args[0], &how);
 }
 
 PyDoc_STRVAR(template_batches_doc,
@@ -307,7 +325,41 @@ template_get_batch(PyObject *object, void *Py_UNUSED(closure))
     return PyBool_FromLong(((wire_template *)object)->batch);
 }
 
+/* The text with a ? for each parameter. */
+static PyObject *
+template_get_preparable(PyObject *object, void *Py_UNUSED(closure))
+{
+    wire_template *self = (wire_template *)object;
+    bool conditional = false;
+    PyObject *text; /* new */
+    char *at;
+    size_t done = 0;
+
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        conditional |= self->slots[i].conditional;
+    }
+    if (conditional || (self->mode & WIRE_SEVERAL) != 0) {
+        Py_RETURN_NONE;
+    }
+    text = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)self->length + self->count);
+    if (text == NULL) {
+        return NULL;
+    }
+    at = PyBytes_AS_STRING(text);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        const size_t next = self->slots[i].at;
+        memcpy(at, self->text + done, next - done);
+        at += next - done;
+        *at++ = '?';
+        done = next;
+    }
+    memcpy(at, self->text + done, self->length - done);
+    return text;
+}
+
 static PyGetSetDef template_properties[] = {
+    {"preparable", template_get_preparable, NULL,
+     PyDoc_STR("what a server can prepare, bytes with ? for placeholders; None: it cannot"), NULL},
     {"style", template_get_style, NULL, PyDoc_STR("qmark, format, pyformat or none"), NULL},
     {"count", template_get_count, NULL, PyDoc_STR("how many placeholders it has"), NULL},
     {"batch", template_get_batch, NULL,
@@ -317,6 +369,7 @@ static PyGetSetDef template_properties[] = {
 
 static PyMethodDef template_methods[] = {
     {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, template_render_doc},
+    {"bind", (PyCFunction)(void (*)(void))template_bind, METH_FASTCALL, template_bind_doc},
     {"batches", template_batches, METH_VARARGS, template_batches_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -345,7 +398,7 @@ wire_add_template(PyObject *module)
 {
     wire_state *state = PyModule_GetState(module);
 
-    if (wire_import_datetime_for_literals() < 0) {
+    if (wire_import_datetime_for_moments() < 0 || wire_add_bound(module) < 0) {
         return -1;
     }
     state->Template = (PyTypeObject *)PyType_FromModuleAndSpec(module, &template_spec, NULL);

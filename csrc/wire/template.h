@@ -1,6 +1,7 @@
 /*
- * template.h - what scan.c, writer.c, placeholders.c, template.c, literal*.c and batch.c share: the
- * tokens of a statement, the bytes under construction and the statement with its placeholders.
+ * template.h - what scan.c, writer.c, placeholders.c, template.c, encode.c, literal*.c, bind.c and
+ * batch.c share: the tokens of a statement, the bytes under construction, what becomes of a
+ * parameter, and the statement with its placeholders.
  */
 
 #ifndef WIRE_TEMPLATE_H
@@ -96,17 +97,41 @@ wire_write(wire_writer *writer, const char *data, size_t length)
     return 0;
 }
 
-/* ---- literal.c ------------------------------------------------------------------ */
+/* ---- encode.c -------------------------------------------------------------------- */
 
-/* How parameters are rendered, and which one: what an error has to tell. */
+typedef struct wire_forms wire_forms;
+
+/* How parameters are encoded, and which one: what an error has to tell. */
 typedef struct wire_encoding {
     const wire_state *state;
+    const wire_forms *forms;
     int mode;
     PyObject *encoders; /* a mapping from class to function, or NULL; borrowed */
     Py_ssize_t row;     /* the row of a batch, or -1 */
     Py_ssize_t index;   /* the place of the parameter, or -1 */
     PyObject *name;     /* or its name, or NULL; borrowed */
 } wire_encoding;
+
+/* What becomes of a value.  The writer may be a part of what knows more of the target. */
+typedef int (*wire_form)(wire_writer *writer, const wire_encoding *how, PyObject *value);
+
+/* What becomes of the values of each kind: a literal, or a parameter that is bound. */
+struct wire_forms {
+    wire_form null;
+    wire_form boolean;
+    wire_form integer; /* of this class or one derived from it; so the next ones */
+    wire_form number;  /* a float */
+    wire_form decimal;
+    wire_form text;
+    wire_form bytes;
+    wire_form list; /* or a tuple */
+    int (*moment)(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *moment);
+};
+
+/* Gives a value its form. */
+int wire_encode(wire_writer *writer, const wire_encoding *how, PyObject *value);
+/* The same for a value inside of another one, which may hold itself. */
+int wire_encode_nested(wire_writer *writer, const wire_encoding *how, PyObject *value);
 
 /* Raises an error that begins with the parameter's place.  Always returns -1. */
 int wire_refuse(const wire_encoding *how, PyObject *error, const char *format, ...);
@@ -115,24 +140,38 @@ int wire_refuse(const wire_encoding *how, PyObject *error, const char *format, .
    interpreter's cache of methods, and be kept there. */
 PyObject *wire_attribute(PyObject *object, const char *name);
 
-/* Writes a value as SQL. */
-int wire_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+/* ---- literal.c, literal_number.c, literal_text.c, literal_time.c -------------------- */
 
-/* ---- literal_number.c, literal_text.c, literal_time.c ------------------------------ */
+/* A value as SQL: a literal. */
+extern const wire_forms wire_literals;
 
-/* The value must be an instance of the class, or of one derived from it. */
 int wire_long_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
 int wire_float_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
 int wire_decimal_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
 int wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
 int wire_bytes_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_moment_literal(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *moment);
 
-/* The literal of a new str or bytes object, whose reference is stolen; NULL is an error. */
-int wire_copied_literal(wire_writer *writer, const wire_encoding *how, PyObject *copy);
+/* A float that the server can hold, or -1. */
+int wire_finite(const wire_encoding *how, PyObject *value, double *number);
 
-/* Dates, times and durations; 1 if the value is none of them. */
-int wire_time_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
-int wire_import_datetime_for_literals(void); /* to be called before */
+/* A str in UTF-8; *kept, new, is what the data are in. */
+int wire_utf8(const wire_encoding *how, PyObject *value, const char **data, size_t *length,
+              PyObject **kept);
+
+/* ---- moment.c -------------------------------------------------------------------- */
+
+/* The parts of a date, time or duration; 1 if the value is none of them. */
+int wire_moment(const wire_encoding *how, PyObject *value, MYSQL_TIME *moment);
+int wire_import_datetime_for_moments(void); /* to be called before */
+
+/* ---- bind.c ------------------------------------------------------------------------ */
+
+typedef struct wire_template wire_template;
+
+int wire_add_bound(PyObject *module);
+/* The parameters of a template as they are bound: a Bound, new; None if one cannot be. */
+PyObject *wire_bind(const wire_template *template, PyObject *params, wire_encoding *how);
 
 /* ---- the type Template ---------------------------------------------------------------- */
 
@@ -144,7 +183,7 @@ typedef struct wire_slot {
 } wire_slot;
 
 /* A statement without its placeholders; never changed once it is made. */
-typedef struct wire_template {
+struct wire_template {
     PyObject_HEAD const wire_state *state; /* lives as long as our type */
     int mode;
     wire_style style;
@@ -155,7 +194,7 @@ typedef struct wire_template {
     bool batch;       /* an INSERT of one group of values, which stands in */
     size_t group;     /* the text from here */
     size_t tail;      /* to here */
-} wire_template;
+};
 
 /* ---- placeholders.c ------------------------------------------------------------------ */
 
@@ -169,6 +208,16 @@ int wire_template_fill(wire_template *template, PyObject *text);
 
 /* What a dict or another mapping has for a key: 1 and a new reference, or 0. */
 int wire_find(PyObject *mapping, PyObject *key, PyObject **value);
+
+/*
+ * The parameters in a form that nobody else can change, new: a tuple, or the mapping
+ * itself.  A mapping may have more names than the statement; a sequence may not be longer.
+ */
+PyObject *wire_check_params(const wire_template *template, PyObject *params,
+                            const wire_encoding *how);
+/* The value for a placeholder, new; notes in how which one it is. */
+PyObject *wire_value_of(const wire_template *template, PyObject *values, Py_ssize_t index,
+                        wire_encoding *how);
 
 /* Writes the text from one place to another, and the parameters in it. */
 int wire_render(wire_writer *writer, const wire_template *template, size_t from, size_t to,

@@ -8,6 +8,9 @@
  *     channel.c    what may be asked of a connection; facts.c what is known of it
  *     claim.c      the guard, and the turn of a connection
  *     step.c       steps the library through a statement and its replies
+ *     text.c       the library's calls for statements that are sent as text
+ *     execute.c    those for statements that are prepared, executed and closed
+ *     statement.c  a statement that the server has prepared
  *     reply.c      what a query was answered with
  *     reading.c    how values and rows are to be read; the plan for a result
  *     number.c string.c temporal.c    from a value's text to an object
@@ -16,8 +19,10 @@
  *     describe.c   what is known of the columns
  *     trial.c      decoding without a server, for the tests
  *     login.c      what the library is kept from while it logs in
- *     scan.c writer.c placeholders.c template.c literal*.c batch.c
+ *     scan.c writer.c placeholders.c template.c batch.c
  *                  statements with parameters
+ *     encode.c moment.c               what a parameter is
+ *     literal*.c bind.c               how it is sent: in the text, or bound
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
  *     poll.c       runs an operation by blocking the thread
  *
@@ -72,7 +77,9 @@ typedef struct wire_state {
     PyTypeObject *Reading;
     PyTypeObject *Reply;
     PyTypeObject *Channel;
+    PyTypeObject *Statement;
     PyTypeObject *Template;
+    PyTypeObject *Bound;
     PyTypeObject *Batches;
     PyTypeObject *Connector;
 } wire_state;
@@ -107,6 +114,9 @@ wire_plan *wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned 
 void wire_plan_free(wire_plan *plan);                                /* NULL is fine */
 int wire_plan_traverse(wire_plan *plan, visitproc visit, void *arg); /* NULL is fine */
 
+/* Whether it would be made the same once more; if not, there is a call for each result. */
+bool wire_plan_serves(const wire_plan *plan, PyObject *reading);
+
 /* Whether each row runs code in Python, which may take its time. */
 bool wire_plan_calls(const wire_plan *plan);
 
@@ -127,7 +137,7 @@ PyObject *wire_binary_row(wire_plan *plan, const MYSQL_STMT *stmt);
  */
 PyObject *wire_describe(const MYSQL_FIELD *fields, unsigned int count);
 
-/* ---- scan.c, template.c, literal.c ------------------------------------------ */
+/* ---- scan.c, template.c, literal*.c ------------------------------------------ */
 
 /* How the server reads a statement: it says so after every command. */
 enum wire_mode {

@@ -1,0 +1,287 @@
+/*
+ * bind.c - parameters as the library binds them: the type Bound.
+ *
+ * Owns which native type a value is sent as, and the memory that the library reads until
+ * the statement has been sent.  What a value is, is said by encode.c, as for literals: a
+ * statement must not mean anything else when it is prepared.
+ */
+
+#include "channel.h"
+#include "template.h"
+
+/* Where the value of one parameter is that has no memory of its own. */
+typedef union cell {
+    long long integer;
+    double number;
+    MYSQL_TIME moment;
+} cell;
+
+/* The MYSQL_BINDs come first, in a row as the library wants them; then cells; then what
+   the buffers are in, owned, or NULL. */
+#define ITEM_SIZE (sizeof(MYSQL_BIND) + sizeof(cell) + sizeof(PyObject *))
+
+/* A writer for the digits of numbers, and the parameter they are for. */
+typedef struct target {
+    wire_writer writer;
+    MYSQL_BIND *bind;
+    cell *cell;
+    PyObject **kept;
+    bool listed; /* a value was a list, which is a part of SQL */
+} target;
+
+static cell *
+cells_of(wire_bound *self)
+{
+    return (cell *)(self->binds + Py_SIZE(self));
+}
+
+static PyObject **
+kept_of(wire_bound *self)
+{
+    return (PyObject **)(cells_of(self) + Py_SIZE(self));
+}
+
+/* ---- The forms of values ---------------------------------------------------------- */
+
+static int
+bind_memory(wire_writer *writer, enum enum_field_types type, const void *data, size_t length,
+            PyObject *kept /* stolen */)
+{
+    target *to = (target *)writer;
+
+    to->bind->buffer_type = type;
+    to->bind->buffer = (void *)data; /* the library only reads it */
+    to->bind->buffer_length = (unsigned long)length;
+    *to->kept = kept;
+    return 0;
+}
+
+static int
+bind_null(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject *Py_UNUSED(value))
+{
+    return bind_memory(writer, MYSQL_TYPE_NULL, NULL, 0, NULL);
+}
+
+static int
+bind_long(wire_writer *writer, long long value, bool is_unsigned)
+{
+    target *to = (target *)writer;
+
+    to->cell->integer = value;
+    to->bind->is_unsigned = is_unsigned;
+    return bind_memory(writer, MYSQL_TYPE_LONGLONG, to->cell, sizeof(value), NULL);
+}
+
+static int
+bind_boolean(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject *value)
+{
+    return bind_long(writer, value == Py_True, false);
+}
+
+/* A number whose digits are those of its literal. */
+static int
+bind_digits(wire_writer *writer, const wire_encoding *how, PyObject *value, wire_form literal)
+{
+    PyObject *digits; /* new */
+
+    if (literal(writer, how, value) < 0) {
+        return -1;
+    }
+    digits = wire_writer_finish(writer);
+    wire_writer_start(writer);
+    if (digits == NULL) {
+        return -1;
+    }
+    return bind_memory(writer, MYSQL_TYPE_NEWDECIMAL, PyBytes_AS_STRING(digits),
+                       (size_t)PyBytes_GET_SIZE(digits), digits);
+}
+
+static int
+bind_integer(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    int overflow = 0;
+    const long long small = PyLong_AsLongLongAndOverflow(value, &overflow);
+    unsigned long long large;
+
+    if (overflow == 0) {
+        return small == -1 && PyErr_Occurred() ? -1 : bind_long(writer, small, false);
+    }
+    if (overflow > 0) {
+        large = PyLong_AsUnsignedLongLong(value);
+        if (large != (unsigned long long)-1 || !PyErr_Occurred()) {
+            return bind_long(writer, (long long)large, true);
+        }
+        PyErr_Clear();
+    }
+    return bind_digits(writer, how, value, wire_long_literal);
+}
+
+static int
+bind_float(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    target *to = (target *)writer;
+
+    if (wire_finite(how, value, &to->cell->number) < 0) {
+        return -1;
+    }
+    return bind_memory(writer, MYSQL_TYPE_DOUBLE, to->cell, sizeof(double), NULL);
+}
+
+static int
+bind_decimal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    return bind_digits(writer, how, value, wire_decimal_literal);
+}
+
+static int
+bind_text(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    PyObject *kept; /* new */
+    const char *data;
+    size_t length;
+
+    if (wire_utf8(how, value, &data, &length, &kept) < 0) {
+        return -1;
+    }
+    return bind_memory(writer, MYSQL_TYPE_VAR_STRING, data, length, kept);
+}
+
+static int
+bind_bytes(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject *value)
+{
+    return bind_memory(writer, MYSQL_TYPE_LONG_BLOB, PyBytes_AS_STRING(value),
+                       (size_t)PyBytes_GET_SIZE(value), Py_NewRef(value));
+}
+
+static int
+bind_moment(wire_writer *writer, const wire_encoding *Py_UNUSED(how), const MYSQL_TIME *moment)
+{
+    target *to = (target *)writer;
+    enum enum_field_types type = MYSQL_TYPE_TIME;
+
+    to->cell->moment = *moment;
+    if (moment->time_type == MYSQL_TIMESTAMP_TIME) {
+        to->cell->moment.day = moment->hour / 24;
+        to->cell->moment.hour = moment->hour % 24;
+    }
+    else {
+        type = moment->time_type == MYSQL_TIMESTAMP_DATE ? MYSQL_TYPE_DATE : MYSQL_TYPE_DATETIME;
+    }
+    return bind_memory(writer, type, to->cell, sizeof(MYSQL_TIME), NULL);
+}
+
+static int
+refuse_list(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    ((target *)writer)->listed = true;
+    return wire_refuse(how, how->state->NotSupportedError,
+                       "is a %s, which stands in the text of a statement: it cannot be bound",
+                       Py_TYPE(value)->tp_name);
+}
+
+static const wire_forms bound_forms = {
+    .null = bind_null,
+    .boolean = bind_boolean,
+    .integer = bind_integer,
+    .number = bind_float,
+    .decimal = bind_decimal,
+    .text = bind_text,
+    .bytes = bind_bytes,
+    .list = refuse_list,
+    .moment = bind_moment,
+};
+
+/* ---- All parameters of a statement ------------------------------------------------- */
+
+/* Binds each of the values; 1 if one cannot be bound. */
+static int
+bind_values(wire_bound *self, const wire_template *template, PyObject *values, wire_encoding *how)
+{
+    target to = {.listed = false};
+    int status = 0;
+
+    wire_writer_start(&to.writer);
+    for (Py_ssize_t i = 0; status == 0 && i < template->count; i++) {
+        PyObject *value = wire_value_of(template, values, i, how); /* new */
+        if (value == NULL) {
+            status = -1;
+            break;
+        }
+        to.bind = &self->binds[i];
+        to.cell = &cells_of(self)[i];
+        to.kept = &kept_of(self)[i];
+        status = wire_encode(&to.writer, how, value);
+        Py_DECREF(value);
+    }
+    wire_writer_free(&to.writer);
+    if (to.listed) {
+        PyErr_Clear();
+        return 1;
+    }
+    return status;
+}
+
+PyObject *
+wire_bind(const wire_template *template, PyObject *params, wire_encoding *how)
+{
+    PyTypeObject *type = how->state->Bound;
+    PyObject *values;        /* new */
+    wire_bound *self = NULL; /* new */
+    int status = -1;
+
+    how->forms = &bound_forms;
+    how->index = -1;
+    how->name = NULL;
+    values = wire_check_params(template, params, how);
+    if (values == NULL) {
+        return NULL;
+    }
+    self = (wire_bound *)type->tp_alloc(type, template->count);
+    if (self != NULL) {
+        status = bind_values(self, template, values, how);
+    }
+    Py_DECREF(values);
+    if (status != 0) {
+        Py_CLEAR(self);
+    }
+    return status > 0 ? Py_NewRef(Py_None) : (PyObject *)self;
+}
+
+/* ---- The type ------------------------------------------------------------------------ */
+
+static void
+bound_dealloc(PyObject *object)
+{
+    wire_bound *self = (wire_bound *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject **kept = kept_of(self);
+
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
+        Py_XDECREF(kept[i]);
+    }
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyType_Slot bound_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Parameters for a prepared statement; see Template.bind().")},
+    {Py_tp_dealloc, bound_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec bound_spec = {
+    .name = "mariadb_nb._wire.Bound",
+    .basicsize = offsetof(wire_bound, binds),
+    .itemsize = ITEM_SIZE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = bound_slots,
+};
+
+int
+wire_add_bound(PyObject *module)
+{
+    wire_state *state = PyModule_GetState(module);
+
+    state->Bound = (PyTypeObject *)PyType_FromModuleAndSpec(module, &bound_spec, NULL);
+    return state->Bound == NULL ? -1 : PyModule_AddType(module, state->Bound);
+}

@@ -1,0 +1,325 @@
+/*
+ * execute.c - the library's calls for statements that are prepared, executed and closed,
+ * and what may be asked of a Channel with them.
+ *
+ * Owns what has to be done before and after each of these calls so that it never waits
+ * and never delivers what belongs to other columns; which follows which is said by step.c.
+ * A statement that nobody has any more is closed before the next command: the server does
+ * not answer to that.
+ */
+
+#include "channel.h"
+
+#include <errmsg.h>
+#include <string.h>
+
+/* ---- Closing ---------------------------------------------------------------------- */
+
+bool
+wire_take_dropped(wire_channel *self)
+{
+    _Atomic(MYSQL_STMT *) *first = &self->dropped->first;
+
+    if (self->closing == NULL && atomic_load_explicit(first, memory_order_relaxed) != NULL) {
+        self->closing = atomic_exchange_explicit(first, NULL, memory_order_acquire);
+    }
+    return self->closing != NULL;
+}
+
+void
+wire_start_close(wire_channel *self)
+{
+    self->gone = self->closing;
+    self->closing = self->gone->user_data;
+    self->phase = CLOSING;
+    self->refused = 1;
+    self->events = mysql_stmt_close_start(&self->refused, self->gone);
+}
+
+int
+wire_resume_close(wire_channel *self, int ready)
+{
+    return mysql_stmt_close_cont(&self->refused, self->gone, ready);
+}
+
+/* ---- Preparing ---------------------------------------------------------------------- */
+
+static void
+start_prepare(wire_channel *self)
+{
+    MYSQL_STMT *stmt = self->statement->stmt;
+
+    self->phase = PREPARE;
+    self->status = 1;
+    self->events = mysql_stmt_prepare_start(&self->status, stmt, PyBytes_AS_STRING(self->sql),
+                                            (unsigned long)PyBytes_GET_SIZE(self->sql));
+}
+
+int
+wire_resume_prepare(wire_channel *self, int ready)
+{
+    return mysql_stmt_prepare_cont(&self->status, self->statement->stmt, ready);
+}
+
+const char wire_prepare_doc[] =
+    "prepare($self, sql, /)\n--\n\n"
+    "Have the server prepare a statement (mysql_stmt_prepare).\n\n"
+    "What comes of it is a Statement.  Raises as query().";
+
+static PyObject *
+begin_prepare(wire_channel *self, PyObject *sql)
+{
+    if (wire_claim(self) < 0) {
+        return NULL;
+    }
+    self->statement = wire_statement_new(self);
+    if (self->statement == NULL) {
+        wire_finish(self);
+        return NULL;
+    }
+    self->sql = Py_NewRef(sql);
+    return wire_begin(self, start_prepare);
+}
+
+PyObject *
+wire_channel_prepare(wire_channel *self, PyObject *sql)
+{
+    PyObject *outcome;
+
+    if (!PyBytes_CheckExact(sql)) {
+        PyErr_SetString(PyExc_TypeError, "prepare() takes bytes");
+        return NULL;
+    }
+    if (wire_enter(self) < 0) {
+        return NULL;
+    }
+    outcome = begin_prepare(self, sql);
+    wire_leave(self);
+    return outcome;
+}
+
+/* ---- Executing ---------------------------------------------------------------------- */
+
+static void
+start_execute(wire_channel *self)
+{
+    MYSQL_STMT *stmt = self->statement->stmt;
+
+    self->phase = EXECUTE;
+    self->status = 1;
+    self->events = 0;
+    /* So that each error is of this execution, wherever the library puts it. */
+    self->mysql->net.last_errno = 0;
+    stmt->last_errno = 0;
+    /* Else the library keeps the names of the columns when the server sends new ones, and
+       gives up when their number has changed. */
+    stmt->field_count = 0;
+    if (self->bound != NULL && stmt->param_count != 0 &&
+        mysql_stmt_bind_param(stmt, ((wire_bound *)self->bound)->binds)) {
+        return;
+    }
+    self->events = mysql_stmt_execute_start(&self->status, stmt);
+}
+
+int
+wire_resume_execute(wire_channel *self, int ready)
+{
+    return mysql_stmt_execute_cont(&self->status, self->statement->stmt, ready);
+}
+
+void
+wire_show_error(wire_channel *self)
+{
+    const MYSQL_STMT *stmt = self->statement->stmt;
+    NET *net = &self->mysql->net;
+
+    if (net->last_errno == 0 && stmt->last_errno != 0) {
+        net->last_errno = stmt->last_errno;
+        memcpy(net->sqlstate, stmt->sqlstate, sizeof(net->sqlstate));
+        memcpy(net->last_error, stmt->last_error, sizeof(net->last_error));
+    }
+}
+
+const char wire_execute_doc[] =
+    "execute($self, statement, bound, reading, stream, /)\n--\n\n"
+    "Execute a prepared statement and read its replies (mysql_stmt_execute).\n\n"
+    "bound: its parameters, of Template.bind(), or None.  What comes of it is as of\n"
+    "query().\n\n"
+    "Raises as query(), and:\n"
+    "    InterfaceError: the statement was prepared on another connection, or before the\n"
+    "        connection was reset.\n"
+    "    ProgrammingError: the parameters are more or fewer than it takes.";
+
+/* Whether the statement can be executed here; the caller has the claim. */
+static int
+check_statement(wire_channel *self, const wire_statement *statement, PyObject *bound)
+{
+    const Py_ssize_t given = bound != Py_None ? Py_SIZE(bound) : 0;
+
+    if (statement->dropped != self->dropped) {
+        PyErr_SetString(self->state->InterfaceError,
+                        "the statement was prepared on another connection");
+        return -1;
+    }
+    if (statement->stmt->mysql == NULL) {
+        PyErr_SetString(self->state->InterfaceError,
+                        "the connection was reset since the statement was prepared: it is no more");
+        return -1;
+    }
+    if (given != statement->markers) {
+        PyErr_Format(self->state->ProgrammingError,
+                     "%zd parameters are given, but the statement takes %zd", given,
+                     statement->markers);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+begin_execute(wire_channel *self, wire_statement *statement, PyObject *bound, PyObject *reading,
+              bool stream)
+{
+    PyObject *replies = stream ? NULL : PyList_New(0); /* new */
+
+    if ((replies == NULL && !stream) || wire_claim(self) < 0) {
+        Py_XDECREF(replies);
+        return NULL;
+    }
+    if (check_statement(self, statement, bound) < 0) {
+        Py_XDECREF(replies);
+        wire_finish(self);
+        return NULL;
+    }
+    self->statement = (wire_statement *)Py_NewRef(statement);
+    self->bound = bound != Py_None ? Py_NewRef(bound) : NULL;
+    self->reading = Py_NewRef(reading);
+    self->replies = replies;
+    self->stream = stream;
+    self->protocol = &wire_binary_protocol;
+    return wire_begin(self, start_execute);
+}
+
+PyObject *
+wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    const wire_state *state = self->state;
+    PyObject *outcome;
+
+    if (count != 4 || !Py_IS_TYPE(arguments[0], state->Statement) ||
+        !(arguments[1] == Py_None || Py_IS_TYPE(arguments[1], state->Bound)) ||
+        !Py_IS_TYPE(arguments[2], state->Reading) || !PyBool_Check(arguments[3])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "execute() takes a Statement, a Bound or None, a Reading and a bool");
+        return NULL;
+    }
+    if (wire_enter(self) < 0) {
+        return NULL;
+    }
+    outcome = begin_execute(self, (wire_statement *)arguments[0], arguments[1], arguments[2],
+                            arguments[3] == Py_True);
+    wire_leave(self);
+    return outcome;
+}
+
+/* ---- Replies ---------------------------------------------------------------------- */
+
+static int
+start_next(wire_channel *self)
+{
+    self->status = 1;
+    return mysql_stmt_next_result_start(&self->status, self->statement->stmt);
+}
+
+static int
+resume_next(wire_channel *self, int ready)
+{
+    return mysql_stmt_next_result_cont(&self->status, self->statement->stmt, ready);
+}
+
+static int
+start_row(wire_channel *self)
+{
+    self->status = 1;
+    return mysql_stmt_fetch_start(&self->status, self->statement->stmt);
+}
+
+static int
+resume_row(wire_channel *self, int ready)
+{
+    return mysql_stmt_fetch_cont(&self->status, self->statement->stmt, ready);
+}
+
+/*
+ * The packet behind the last row: 0xfe, warnings, status.  The library leaves it alone,
+ * unlike that of a text result.
+ */
+static void
+take_end(MYSQL *mysql)
+{
+    const unsigned char *packet = mysql->net.read_pos;
+    /* A result of OUT parameters is never the last one, but says so only at its head. */
+    const unsigned int more =
+        mysql->server_status & SERVER_PS_OUT_PARAMS ? SERVER_MORE_RESULTS_EXIST : 0;
+
+    mysql->warning_count = packet[1] | (unsigned int)packet[2] << 8;
+    mysql->server_status = packet[3] | (unsigned int)packet[4] << 8 | more;
+}
+
+static int
+has_row(wire_channel *self)
+{
+    if (self->status == 0) {
+        return 1;
+    }
+    if (self->status != MYSQL_NO_DATA) {
+        return -1;
+    }
+    take_end(self->mysql);
+    return 0;
+}
+
+static PyObject *
+row(wire_channel *self)
+{
+    return wire_binary_row(self->reply->plan, self->statement->stmt);
+}
+
+static wire_reply *
+reply(wire_channel *self)
+{
+    wire_reply *made;
+
+    if (self->mysql->field_count != 0 && self->statement->stmt->default_rset_handler == NULL) {
+        return NULL; /* the library would call it */
+    }
+    made = wire_reply_new(self->state, NULL);
+    if (made != NULL) {
+        made->has_rows = self->mysql->field_count != 0;
+    }
+    return made;
+}
+
+static int
+expect(wire_channel *self)
+{
+    return wire_statement_expect(self->statement, self->reply, self->reading);
+}
+
+static bool
+end(wire_channel *self)
+{
+    wire_statement_keep(self->statement, self->reply);
+    return mysql_stmt_more_results(self->statement->stmt);
+}
+
+const wire_protocol wire_binary_protocol = {
+    .start_next = start_next,
+    .resume_next = resume_next,
+    .start_row = start_row,
+    .resume_row = resume_row,
+    .has_row = has_row,
+    .row = row,
+    .reply = reply,
+    .expect = expect,
+    .end = end,
+};

@@ -1,0 +1,279 @@
+"""Prepared statements of ``_wire.Channel``: their end, at any time, and parameters."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from channel_support import (
+    Prepared,
+    Wire,
+    kill_connection,
+    opened,
+    outcome_of,
+    slow_reading,
+)
+
+from mariadb_nb._wire import Statement, Template
+from mariadb_nb.capi import lib
+from mariadb_nb.errors import (
+    ConnectionLost,
+    Error,
+    InterfaceError,
+    OperationalError,
+    QueryInterrupted,
+)
+from mariadb_nb.rows import dict_row, make_reading
+from mariadb_nb.server import TemporaryServer
+
+DICT = make_reading(dict_row)
+#: Nobody else's statements are counted by this.
+COUNT = (
+    "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS"
+    " WHERE VARIABLE_NAME = '{}'"
+)
+
+
+@pytest.fixture
+def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
+    """A connection over each transport."""
+    with opened(mariadb_server, transport) as made:
+        yield made
+
+
+@pytest.fixture
+def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
+    """A connection over the unix socket, where nothing depends on the transport."""
+    with opened(mariadb_server, "unix") as made:
+        yield made
+
+
+def counted(wire: Wire, what: str) -> int:
+    """What the server has counted for this session."""
+    ((number,),) = wire.rows(COUNT.format(what))
+    return int(number)
+
+
+# ---- closing -------------------------------------------------------------------------
+
+
+def test_dropped_statement_is_closed_before_the_next_command(wire: Wire) -> None:
+    kept = wire.prepare("SELECT 'kept'")
+    many = [wire.prepare(f"SELECT {number}") for number in range(20)]
+    assert counted(wire, "Com_stmt_close") == 0
+    many.clear()
+    assert counted(wire, "Com_stmt_close") == 20
+    assert wire.execute(kept)[0].rows == [("kept",)]
+    del kept
+    prepared = wire.prepare("SELECT 1")
+    assert counted(wire, "Com_stmt_close") == 21
+    assert wire.execute(prepared)[0].rows == [(1,)]
+    assert wire.waits.count(0) < 10
+
+
+def test_dropped_while_it_is_executed(wire: Wire) -> None:
+    sql = "SELECT seq FROM seq_1_to_5000 WHERE seq > ?"
+    prepared = wire.prepare(sql)
+    outcome = wire.start(prepared, 0)
+    del prepared
+    gc.collect()
+    (reply,) = wire.finish(outcome)
+    assert len(reply.rows) == 5000
+    wire.works()
+    assert counted(wire, "Com_stmt_close") == 1
+
+
+def test_statements_outlive_the_connection(unix: Wire) -> None:
+    prepared = [unix.prepare(f"SELECT {number}") for number in range(5)]
+    unix.channel.close()
+    with pytest.raises(InterfaceError):
+        unix.start(prepared[0])
+    unix.channel = None
+    gc.collect()
+    assert prepared.pop().statement.markers == 0
+    prepared.clear()
+    unix.channel = Closed()
+
+
+class Closed:
+    def close(self) -> None:
+        """There is nothing to be closed."""
+
+
+def test_nothing_keeps_a_channel_that_was_dropped_in_an_execution(
+    mariadb_server: TemporaryServer,
+) -> None:
+    wire = Wire(mariadb_server, "unix")
+    prepared = wire.prepare("SELECT SLEEP(?)")
+    assert isinstance(wire.start(prepared, 100), int)
+    gone = weakref.ref(wire)
+    wire.channel.close()
+    del wire, prepared
+    assert gone() is None
+
+
+def test_reset_makes_statements_void(unix: Wire) -> None:
+    prepared = unix.prepare("SELECT 1")
+    assert lib.mysql_reset_connection(unix.mysql) == 0
+    with pytest.raises(InterfaceError, match="reset"):
+        unix.start(prepared)
+    del prepared
+    unix.works()
+    assert unix.execute(unix.prepare("SELECT 2"))[0].rows == [(2,)]
+
+
+def test_statements_are_dropped_by_many_threads(unix: Wire) -> None:
+    """While another one uses the connection."""
+    for _ in range(5):
+        many = [unix.prepare(f"SELECT {number}") for number in range(40)]
+        parts = [many[i::4] for i in range(4)]
+        many.clear()
+        barrier = threading.Barrier(5)
+
+        def drop(part: list[Prepared], barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            while part:
+                part.pop()
+
+        threads = [threading.Thread(target=drop, args=(part,)) for part in parts]
+        for thread in threads:
+            thread.start()
+        del parts
+        barrier.wait()
+        while any(thread.is_alive() for thread in threads):
+            unix.works()
+        for thread in threads:
+            thread.join()
+        unix.works()
+    assert counted(unix, "Com_stmt_close") == 200
+
+
+# ---- the end in the middle of it ---------------------------------------------------
+
+
+def begun(wire: Wire) -> dict[str, Callable[[], Any]]:
+    """What may be suspended, each begun by a call that returns what it waits for."""
+    wire.query("CREATE OR REPLACE TABLE slow (a INT)")
+    slow = wire.prepare("SELECT SLEEP(?)")
+    large = wire.prepare("SELECT seq, REPEAT('x', ?) FROM seq_1_to_200")
+    writing = wire.prepare("SELECT LENGTH(?)")
+
+    def start_stream() -> Any:
+        wire.finish(wire.start(large, 50_000, stream=True))
+        return wire.channel.fetch(1000)
+
+    sql = b"SELECT '" + b"x" * 8_000_000 + b"' AS x"
+    return {
+        "prepare": lambda: wire.channel.prepare(sql),
+        "execute": lambda: wire.start(slow, 100),
+        "write": lambda: wire.start(writing, "x" * 8_000_000),
+        "rows": lambda: wire.start(large, 50_000),
+        "stream": start_stream,
+    }
+
+
+@pytest.mark.parametrize("what", ["prepare", "execute", "write", "rows", "stream"])
+def test_closed_at_each_wait(
+    what: str, mariadb_server: TemporaryServer, transport: str
+) -> None:
+    for count in range(1 if what == "execute" else 6):
+        with opened(mariadb_server, transport) as wire:
+            wire.go(begun(wire)[what](), count)
+            wire.channel.close()
+            wire.gone()
+
+
+@pytest.mark.parametrize("what", ["prepare", "execute", "write", "rows", "stream"])
+def test_connection_killed_at_each_wait(
+    what: str, mariadb_server: TemporaryServer, transport: str
+) -> None:
+    with opened(mariadb_server, transport) as wire:
+        outcome = begun(wire)[what]()
+        assert isinstance(outcome, int)
+        kill_connection(mariadb_server, wire.thread_id)
+        error = outcome_of(lambda: wire.finish(outcome))
+        if not isinstance(error, Statement):  # it was through with it already
+            assert isinstance(error, ConnectionLost | QueryInterrupted), error
+        error = outcome_of(lambda: wire.query("SELECT 1"))
+        assert isinstance(error, Error)
+        wire.gone()
+
+
+@pytest.mark.parametrize("what", ["prepare", "rows", "stream"])
+@pytest.mark.parametrize("count", range(4))
+def test_discarded_at_each_wait(what: str, count: int, wire: Wire) -> None:
+    outcome = wire.go(begun(wire)[what](), count)
+    if outcome is not None:
+        assert wire.finish(wire.channel.discard()) is None
+    else:
+        wire.finish(wire.channel.discard())
+    wire.works()
+
+
+def test_killed_query_while_it_is_executed(
+    wire: Wire, mariadb_server: TemporaryServer
+) -> None:
+    prepared = wire.prepare("SELECT SLEEP(?)")
+    outcome = wire.start(prepared, 100)
+    with opened(mariadb_server, "unix") as side:
+        side.query(f"KILL QUERY {wire.thread_id}")
+    with pytest.raises(QueryInterrupted):
+        wire.finish(outcome)
+    wire.works()
+    assert wire.execute(prepared, 0)[0].rows == [(0,)]
+
+
+def test_turn_of_the_loop(wire: Wire) -> None:
+    prepared = wire.prepare("SELECT seq FROM seq_1_to_100 WHERE seq > ?")
+    wire.waits.clear()
+    (reply,) = wire.execute(prepared, 0, reading=slow_reading(0.001))
+    assert len(reply.rows) == 100
+    assert wire.waits.count(0) > 10
+
+
+# ---- parameters ----------------------------------------------------------------------
+
+
+def test_what_cannot_be_prepared() -> None:
+    for sql in ("SELECT 1; SELECT ?", "SELECT 1 /*!50000 + ? */", "DO 1; DO 2"):
+        assert Template(sql, 0).preparable is None
+    for sql, sent in (
+        ("SELECT 1;", b"SELECT 1;"),
+        ("SELECT %s, '?', `?` -- ?\n, %s", b"SELECT ?, '?', `?` -- ?\n, ?"),
+        ("SELECT %(a)s % 2, %(b)s", b"SELECT ? % 2, ?"),
+        ("SELECT '%%', %s", b"SELECT '%%', ?"),
+        ("SELECT-%s, x%sy", b"SELECT-?, x%sy"),
+    ):
+        assert Template(sql, 0).preparable == sent
+
+
+def test_lists_are_not_bound() -> None:
+    for value in ([1, 2], (1,), [], [[1]]):
+        assert Template("SELECT 1 IN ?", 0).bind((value,)) is None
+
+
+def test_parameters_outlive_what_they_came_from(wire: Wire) -> None:
+    prepared = wire.prepare("SELECT ?, ?, ?, ?")
+    many = 3_000_000
+    values: list[Any] = ["ä" * many, b"\xff" * many, bytearray(b"x" * many), "y"]
+    outcome = wire.start(prepared, *values)
+    assert isinstance(outcome, int)
+    values[2][:] = b"z"
+    values.clear()
+    gc.collect()
+    (reply,) = wire.finish(outcome)
+    assert reply.rows == [("ä" * many, b"\xff" * many, b"x" * many, "y")]
+
+
+def test_packet_that_is_too_large(unix: Wire) -> None:
+    """The server ends the connection, whether it has said why or not."""
+    prepared = unix.prepare("SELECT LENGTH(?)")
+    ((limit,),) = unix.rows("SELECT @@max_allowed_packet")
+    error = outcome_of(lambda: unix.execute(prepared, "x" * (limit + 1)))
+    assert isinstance(error, OperationalError), error
+    assert isinstance(outcome_of(lambda: unix.query("DO 1")), Error)
+    unix.gone()
