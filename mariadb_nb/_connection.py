@@ -54,12 +54,19 @@ class ConnectionBase:
     Args:
         options: where and how to connect.
         session: one that is connected already; None for a new one.
+        runner: what runs its operations, if it is there already.
     """
 
-    def __init__(self, options: Options, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        session: Session | None = None,
+        runner: Any = None,
+    ) -> None:
         self._options = options
         self._session = session or Session(options)
-        #: Runs an operation: set by the world's own class.
+        #: Runs operations: made by the world's own class.
+        self._runner: Any
         self._run: Any
         self._encoders = options.encoders
         self._row_factory: RowFactory = options.row_factory or tuple_row
@@ -85,7 +92,8 @@ class ConnectionBase:
             Busy: an operation is under way.
             InterfaceError: it is closed or broken.
         """
-        heir = type(self)(self._options, self._session.hand_over())
+        session = self._session.hand_over()
+        heir = type(self)(self._options, session, self._runner.hand_over())
         heir._readings = self._readings
         return heir
 

@@ -157,9 +157,14 @@ class Connection(ConnectionBase):
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, options: Options, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        session: Session | None = None,
+        runner: runners.AsyncRunner | None = None,
+    ) -> None:
         super().__init__(options, session)
-        self._runner = runners.current_async()()
+        self._runner = runner or runners.current_async()()
         self._run = self._runner.run
         self._clean_up = self._runner.run_shielded
         self._session.on_close = self._runner.forget

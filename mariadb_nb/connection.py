@@ -63,9 +63,14 @@ class Connection(ConnectionBase):
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, options: Options, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        session: Session | None = None,
+        runner: runners.BlockingRunner | None = None,
+    ) -> None:
         super().__init__(options, session)
-        self._runner = runners.default()()
+        self._runner = runner or runners.default()()
         self._run = self._runner.run
         self._session.on_close = self._runner.forget
         if session is not None:

@@ -38,12 +38,6 @@ if TYPE_CHECKING:
 IN_TRANSACTION: Final = 1
 AUTOCOMMIT: Final = 2
 
-#: What ``hand_over`` hands over.
-_OF_THE_CONNECTION: Final = (
-    *("state", "thread_id", "server_info", "server_version", "waits"),
-    *("_mysql", "_channel", "_worth_saving", "_status_is_old"),
-)
-
 #: Who reads a stream that was given up.
 _NOBODY: Final = type(None)
 
@@ -183,11 +177,16 @@ class Session(Turns):
         with self._undisturbed():
             if self.state not in (state.READY, state.RESULT):
                 raise state.refusal(self.state)
-            if self.on_close is not None:
-                self.on_close()
-            for name in _OF_THE_CONNECTION:
-                setattr(heir, name, getattr(self, name))
-            self.state, self._channel, self._mysql = state.CLOSED, None, ffi.NULL
+            heir.thread_id = self.thread_id
+            heir.server_info = self.server_info
+            heir.server_version = self.server_version
+            heir.waits, heir.on_close = self.waits, self.on_close
+            heir.as_new, heir._worth_saving = self.as_new, self._worth_saving
+            heir._status_is_old = self._status_is_old
+            # Only one may ever have these, and no signal's handler comes between.
+            mysql, channel, standing = self._mysql, self._channel, self.state
+            self._mysql, self._channel, self.state = ffi.NULL, None, state.CLOSED
+            heir._mysql, heir._channel, heir.state = mysql, channel, standing
         return heir
 
     def _rescue(self) -> Operation[None]:
@@ -376,7 +375,7 @@ class Session(Turns):
         except BaseException:
             self.give_up()
             raise
-        self._worth_saving = True
+        self._worth_saving = self.as_new = True
 
     def _command(
         self, name: str, arguments: tuple[Any, ...], deadline: float | None
@@ -415,6 +414,16 @@ class Session(Turns):
     def fd(self) -> int:
         """The descriptor of its socket; -1 if there is none."""
         return self._channel.fd if self._channel is not None else -1
+
+    def has_ended(self) -> bool | None:
+        """Whether the connection is at its end, by what can be read between operations.
+
+        Returns:
+            None if nothing can be read: then it is well. False if only a ping can tell:
+            with TLS there may be something to read that is none of the server's words.
+        """
+        some = _wire.peek(self.fd)
+        return None if some is None else not some or self.options.tls == "disable"
 
     @property
     def server_status(self) -> int:

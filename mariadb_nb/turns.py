@@ -43,6 +43,7 @@ class Turns(ABC):
         reader: returns who reads the stream that is under way; None if that is not
             known. When the reader is gone, the next statement gets rid of the rest.
         rollbacks: how many transactions the server rolled back by itself.
+        as_new: whether no operation has begun since the session was connected or reset.
     """
 
     options: Options
@@ -53,6 +54,7 @@ class Turns(ABC):
         self.state = state.NEW
         self.reader: Callable[[], object] | None = None
         self.rollbacks = 0
+        self.as_new = False
         self._turn: dict[str, object] = {}
         #: The event that ends the connection as soon as nobody is at work on it.
         self._ending: str | None = None
@@ -90,7 +92,7 @@ class Turns(ABC):
             refusal = state.refusal(self.state)  # now, while it is still in that state
             self._release(owner)
             raise refusal
-        self.state = following
+        self.state, self.as_new = following, False
         if event is state.START:
             self.reader = None  # every earlier stream is over
 

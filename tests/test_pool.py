@@ -79,6 +79,27 @@ async def test_nothing_of_the_session_is_left(world: World, name: str) -> None:
 
 
 @in_every_world
+async def test_what_was_not_used_is_not_reset(world: World) -> None:
+    async def questions() -> int:
+        cur = await watching.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+        ((_, count),) = await cur.fetchall()
+        return int(count)
+
+    watching = await world.connect("root")
+    async with world.pool(max_size=1) as pool:
+        async with pool.acquire() as conn:
+            await conn.execute("SET @left = 1")
+        before = await questions()
+        for _ in range(5):
+            async with pool.acquire() as conn:
+                pass
+        assert await questions() == before + 1  # which is its own
+        async with pool.acquire() as conn:
+            assert await ask(conn, "SELECT @left") is None
+        assert await questions() > before + 3  # the set-up that comes after a reset
+
+
+@in_every_world
 async def test_open_transaction_is_rolled_back(world: World) -> None:
     table = await world.table("n INT")
     async with world.pool(max_size=1) as pool:

@@ -9,6 +9,7 @@ from pool_play import Play, only
 
 from mariadb_nb.errors import InterfaceError, PoolClosed, PoolTimeout
 from mariadb_nb.pool.decisions import (
+    Check,
     Close,
     Connect,
     Done,
@@ -91,6 +92,28 @@ def test_what_cannot_be_reset_is_closed() -> None:
     _, slot = play.lend()
     play("release", slot)
     assert play("failed", slot) == [Close(slot, "reset")]
+
+
+def test_release_of_what_was_not_used_resets_nothing() -> None:
+    play = Play(max_size=1, keepalive_interval=10)
+    _, slot = play.lend()
+    waiting = Waiter()
+    play("acquire", waiting)
+    play.now = 5
+    assert play("release", slot, as_new=True) == [Grant(waiting, slot)]
+    assert waiting.slot is slot
+    play.now = 20
+    assert play("release", slot, as_new=True) == [Check(slot)]  # silent for too long
+
+
+@pytest.mark.parametrize("why", ["broken", "drained"])
+def test_release_of_what_was_not_used_may_be_its_end(why: Why) -> None:
+    play = Play()
+    _, slot = play.lend()
+    if why == "drained":
+        play("drain")
+    told = play("release", slot, why if why == "broken" else None, as_new=True)
+    assert told == [Close(slot, why)]
 
 
 def test_release_of_what_is_not_lent_is_refused() -> None:

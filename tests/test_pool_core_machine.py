@@ -191,6 +191,11 @@ class PoolMachine(RuleBasedStateMachine):
         self.dirty.add(slot)
         self.tell("release", slot, why)
 
+    @precondition(lambda self: self.lent)
+    @rule(data=st.data())
+    def release_as_new(self, data: st.DataObject) -> None:
+        self.tell("release", self.lent.pop(self.borrower(data)), None, as_new=True)
+
     @precondition(lambda self: self.busy("connect", "check", "reset"))
     @rule(data=st.data())
     def work_is_done(self, data: st.DataObject) -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import FrameType, FunctionType, SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,10 +23,11 @@ from worlds import World, in_every_world
 
 import mariadb_nb
 from mariadb_nb import Busy, InterfaceError, OperationalError, aio, tcp
-from mariadb_nb.pool.base import has_ended
+from mariadb_nb.options import Options
 from mariadb_nb.pool.decisions import Close, Note
 from mariadb_nb.pool.watcher import Watcher
 from mariadb_nb.server import TemporaryServer
+from mariadb_nb.session import Session
 
 
 async def ask(conn: aio.Connection, sql: str, *params: Any) -> Any:
@@ -156,20 +157,24 @@ def test_verdict_on_what_can_be_read(
             theirs.send(sent)
         elif sent is not None:
             theirs.close()
-        assert has_ended(session) is verdict
+        assert Session.has_ended(session) is verdict
         if sent:
             assert ours.recv(100) == sent
 
 
+def test_verdict_on_what_is_closed() -> None:
+    closed: Any = SimpleNamespace(fd=-1, options=SimpleNamespace(tls="prefer"))
+    assert Session.has_ended(closed) is True
+
+
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # a duplicate
-@pytest.mark.parametrize("call", [has_ended, tcp.apply], ids=["peek", "options"])
-def test_interrupted_look_at_a_socket_leaves_it_open(call: FunctionType) -> None:
+def test_interrupted_setting_of_a_sockets_options_leaves_it_open() -> None:
     def interrupt_everywhere() -> None:
         at = count = 0
 
         def trace(frame: FrameType, event: str, argument: object) -> Any:
             nonlocal count
-            if frame.f_code is not call.__code__:
+            if frame.f_code is not tcp.apply.__code__:
                 return None
             frame.f_trace_opcodes = True
             if event == "opcode":
@@ -182,17 +187,13 @@ def test_interrupted_look_at_a_socket_leaves_it_open(call: FunctionType) -> None
             socket.create_server(("127.0.0.1", 0)) as server,
             socket.create_connection(server.getsockname()) as ours,
         ):
-            options = SimpleNamespace(
-                tls="disable", tcp_keepalive=9, tcp_user_timeout=None
-            )
-            session = SimpleNamespace(fd=ours.fileno(), options=options)
-            arguments = (session,) if call is has_ended else (ours.fileno(), options)
+            options = Options.of(tcp_keepalive=9)
             before = sys.gettrace()
             while at == count:
                 at, count = at + 1, 0
                 sys.settrace(trace)
                 with suppress(KeyboardInterrupt):
-                    call(*arguments)
+                    tcp.apply(ours.fileno(), options)
                 sys.settrace(before)
                 os.fstat(ours.fileno())  # it is there
         assert at > 20

@@ -88,6 +88,36 @@ def test_readable_descriptor_is_told_of_once(
     run(body)
 
 
+def test_descriptor_that_is_handed_over_is_the_heirs_alone(
+    run: Callable[[Body], None], pair: Pair
+) -> None:
+    def fails() -> Operation[None]:
+        raise OSError("it is closed")
+        yield
+
+    async def body() -> None:
+        runner, other = runners.current_async()(), runners.current_async()()
+        ours, theirs = pair
+        runner.keep(ours.fileno())
+        theirs.send(b"1")
+        assert await runner.run(receive(ours)) == b"1"
+        told: list[str] = []
+        runner.watch(lambda: told.append("the one who has it no more"))
+        heir = runner.hand_over()
+        heir.watch(lambda: told.append("the heir"))
+        with pytest.raises(OSError, match="it is closed"):
+            await runner.run(fails())
+        runner.forget()
+        theirs.send(b"2")
+        while not told:
+            await turns(other)
+        assert await heir.run(receive(ours)) == b"2"
+        assert told == ["the heir"]
+        heir.forget()
+
+    run(body)
+
+
 @pytest.mark.parametrize("soon", [True, False])
 def test_watch_that_has_ended_tells_nothing(
     run: Callable[[Body], None], pair: Pair, soon: bool

@@ -25,8 +25,10 @@ from scripted import (
     run_until,
 )
 from scripted_sessions import (
+    NAMES,
     SETUP,
     SQL,
+    begin,
     check,
     operations,
     scripted_library,
@@ -312,6 +314,30 @@ def test_connection_that_is_handed_over(
         old.hand_over()
     old.close()
     assert works(library, heir)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_session_is_as_new_until_something_is_done_with_it(
+    library: ScriptedLibrary, name: str
+) -> None:
+    assert library.connected().as_new
+    session, operation = begin(library, name)
+    run(operation)
+    if session.state == "RESULT":
+        run(session.discard())
+    assert session.as_new == (name in ("reset", "change_user"))
+    heir = session.hand_over()
+    library.sessions.append(heir)
+    assert heir.as_new == session.as_new
+
+
+def test_session_that_is_left_as_the_server_made_it_is_not_as_new(
+    library: ScriptedLibrary,
+) -> None:
+    bare = library.session()
+    bare._bare = True
+    run(bare.connect())
+    assert not bare.as_new
 
 
 def test_connection_is_not_handed_over_in_an_operation(

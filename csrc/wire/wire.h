@@ -25,6 +25,7 @@
  *     literal*.c bind.c               how it is sent: in the text, or bound
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
  *     poll.c       runs an operation by blocking the thread
+ *     peek.c       what can be read from a socket
  *
  * Rules of this folder: no static PyObject; every function that returns an
  * object returns a new reference or NULL with an exception set; every int
@@ -94,6 +95,7 @@ int wire_add_template(PyObject *module);
 int wire_add_connector(PyObject *module);
 int wire_add_login(PyObject *module);
 int wire_add_poll(PyObject *module);
+int wire_add_peek(PyObject *module);
 
 /* ---- reading.c ------------------------------------------------------------ */
 

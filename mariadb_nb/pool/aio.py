@@ -24,7 +24,6 @@ from .base import (
     PoolBase,
     PoolOptions,
     caller,
-    has_ended,
     is_final,
     log,
 )
@@ -188,7 +187,7 @@ class Pool(PoolBase):
     async def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
         """Why a connection is not good enough to be lent; None if it is."""
         # It may have ended since the watch last had a turn.
-        ended = conn.session.state != READY or has_ended(conn.session)
+        ended = conn.session.state != READY or conn.session.has_ended()
         if ended is False:
             ended = not await self._answers(conn)
         if ended:
@@ -217,7 +216,8 @@ class Pool(PoolBase):
 
     async def _give_back(self, slot: Slot, conn: Connection) -> None:
         conn, why = self._taken_back(slot, conn)
-        self._tell(self._core.release, slot, why)
+        as_new = conn.session.as_new and self._reset is None
+        self._tell(self._core.release, slot, why, as_new=as_new)
         if slot.place != RESETTING:
             return
         renewal = self._renewal(conn)
@@ -270,7 +270,7 @@ class Pool(PoolBase):
 
     def _readable(self, slot: Slot) -> None:
         """Look at an idle connection from which something can be read."""
-        ended = has_ended(slot.connection.session)
+        ended = slot.connection.session.has_ended()
         if ended is None:
             self._do_watch(Watch(slot))
         else:

@@ -6,7 +6,6 @@ and no threads.
 
 from __future__ import annotations
 
-import _socket
 import logging
 import random
 import sys
@@ -29,7 +28,7 @@ from ..errors import (
     ProgrammingError,
 )
 from ..options import Keywords, Options
-from ..session import Session, deadline_after
+from ..session import deadline_after
 from ..state import RESULT
 from ..wait import Operation
 from .core import IS_CLOSED, PoolCore
@@ -104,31 +103,6 @@ def is_final(error: Exception) -> bool:
     return error.errno in _FINAL or isinstance(
         error, InterfaceError | NotSupportedError | ProgrammingError
     )
-
-
-def has_ended(session: Session) -> bool | None:
-    """Whether an idle connection is at its end, by what can be read from it.
-
-    Returns:
-        None if nothing can be read: then it is well. False if only a ping can tell:
-        with TLS there may be something to read that is none of the server's words.
-    """
-    try:
-        # Of a duplicate: a signal may raise at any moment, and what is lost then is
-        # closed. Its kind and protocol are told only to save Python two questions.
-        duplicate = _socket.dup(session.fd)
-        peeking = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, duplicate)
-    except (OSError, ValueError):  # closed this very moment, in another thread
-        return True
-    try:
-        some = peeking.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return True
-    finally:
-        peeking.close()
-    return not some or session.options.tls == "disable"
 
 
 class Renewal:

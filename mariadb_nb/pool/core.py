@@ -137,20 +137,32 @@ class PoolCore:
             self._wait(waiter, self._queue, first=True)
         return self._settle()
 
-    def release(self, now: float, slot: Slot, why: Why | None = None) -> list[Action]:
+    def release(
+        self,
+        now: float,
+        slot: Slot,
+        why: Why | None = None,
+        *,
+        as_new: bool = False,
+    ) -> list[Action]:
         """Somebody gives a connection back.
 
         Args:
             now: the time.
             slot: what it was lent.
             why: why it is of no use any more; None if it is, once it has been reset.
+            as_new: whether nothing was done with it, so that it need not be reset.
         """
         self._begin(now)
         if self._is(slot, IN_USE):
-            slot.used = slot.heard = self._now
+            slot.used = self._now
             if reason := why or self._reason_to_go(slot):
                 self._retire(slot, reason)
+            elif as_new:
+                self._hand_in(slot)
+                self._offer(slot)
             else:
+                slot.heard = self._now
                 self._hand_in(slot)
                 self.slots.move(slot, RESETTING)
                 self._actions.append(Reset(slot))

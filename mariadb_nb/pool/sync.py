@@ -33,7 +33,6 @@ from .base import (
     PoolBase,
     PoolOptions,
     caller,
-    has_ended,
     is_final,
     log,
 )
@@ -271,7 +270,7 @@ class Pool(PoolBase):
     def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
         """Why a connection is not good enough to be lent; None if it is."""
         # It may have ended since the watch last had a turn.
-        ended = conn.session.state != READY or has_ended(conn.session)
+        ended = conn.session.state != READY or conn.session.has_ended()
         if ended is False:
             ended = not self._answers(conn)
         if ended:
@@ -306,7 +305,8 @@ class Pool(PoolBase):
             return
         with self._lock:
             conn, why = self._taken_back(slot, conn)
-        self._tell(self._core.release, slot, why)
+        as_new = conn.session.as_new and self._reset is None
+        self._tell(self._core.release, slot, why, as_new=as_new)
         if slot.place != RESETTING:
             return
         done = False
@@ -359,7 +359,7 @@ class Pool(PoolBase):
         with self._lock:
             if slot.place != IDLE:
                 return
-            ended = has_ended(slot.connection.session)
+            ended = slot.connection.session.has_ended()
         if ended is not None:
             self._tell(self._core.readable, slot, dead=ended)
         else:

@@ -9,6 +9,7 @@ nothing but ``Wait`` (``mariadb_nb.wait`` has the contract):
 - ``watch(on_readable)``, under asyncio and trio, has ``on_readable`` called once when
   that descriptor is readable although no operation is under way; None ends it.
 - ``forget()`` drops what is registered; it is called before the descriptor is closed.
+- ``hand_over()`` makes another runner for the descriptor, which this one forgets.
 
 What all of them do when the one who waits is interrupted: the exception is thrown into
 the operation, which puts its connection in order, and then comes out of ``run``. If
@@ -26,7 +27,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from ..wait import Operation
 
@@ -71,6 +72,10 @@ class BlockingRunner(Protocol):
         """Drop what is registered: the descriptor will be closed."""
         ...
 
+    def hand_over(self) -> Self:
+        """Make a runner for the descriptor; this one forgets it."""
+        ...
+
 
 class AsyncRunner(Protocol):
     """What the runners of asyncio and trio have in common."""
@@ -95,6 +100,10 @@ class AsyncRunner(Protocol):
 
     def forget(self) -> None:
         """Drop what is registered: the descriptor will be closed."""
+        ...
+
+    def hand_over(self) -> Self:
+        """Make a runner for the descriptor; this one forgets it."""
         ...
 
 

@@ -7,7 +7,7 @@ runners add.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Self, TypeVar
 
 from ..wait import Operation, Wait
 from ._common import ended
@@ -23,6 +23,15 @@ class Blocking(ABC):
     @abstractmethod
     def _ready(self, wait: Wait) -> int:
         """Wait for what ``wait`` asks for and return the mask."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop what is registered."""
+
+    def hand_over(self) -> Self:
+        """Make a runner for what this one kept, which this one forgets."""
+        self.forget()
+        return type(self)()
 
     def run(self, operation: Operation[_T]) -> _T:
         """Run ``operation`` to its end and return what it returns.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from math import inf
 from time import monotonic
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, Self, TypeVar
 
 from ..wait import READ, TIMEOUT, WRITE, Operation, Wait
 
@@ -147,6 +147,22 @@ class Runner:
             self._timer.cancel()
             self._timer = None
             self._due = inf
+
+    def hand_over(self) -> Self:
+        """Make a runner for the kept descriptor, which this one forgets.
+
+        If the loop watches it, it goes on to do so: that is what saves the time.
+        """
+        heir, loop = type(self)(), self._loop
+        heir._kept = self._kept
+        if loop is not None:
+            heir._loop = loop
+            heir._parked.bind(loop)
+            if self._reading:
+                loop.add_reader(heir._kept, heir._readable)
+                heir._reading, self._reading = True, False
+        self.forget()
+        return heir
 
     def watch(self, on_readable: Callable[[], object] | None) -> None:
         """Call ``on_readable`` once if the kept descriptor is readable; None: do not.

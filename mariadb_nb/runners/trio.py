@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Self, TypeVar
 
 import trio
 
@@ -99,6 +99,13 @@ class Runner:
         self.watch(None)
         if kept >= 0 and trio.lowlevel.in_trio_run():
             trio.lowlevel.notify_closing(kept)
+
+    def hand_over(self) -> Self:
+        """Make a runner for the connection's descriptor, which this one forgets."""
+        heir = type(self)()
+        heir._kept, self._kept = self._kept, -1
+        self.watch(None)
+        return heir
 
     def watch(self, on_readable: Callable[[], object] | None) -> None:
         """Call ``on_readable`` once if the kept descriptor is readable; None: do not.
