@@ -111,15 +111,17 @@ bench: $(VENV)/.built $(VENV)-bench/.peers
 bench-short: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
 	$(VENV)-bench/bin/python -m benchmarks --short --contestants mariadb_nb,C,asyncmy,PyMySQL
+	$(VENV)-bench/bin/python -m benchmarks.loans --short
 
 #: make logins      which logins and versions of TLS work with each driver, as a table
 logins: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
 	$(VENV)-bench/bin/python -m benchmarks.logins
 
-#: make bench-pool  1,000 idle connections in our pool and others', and their end
+#: make bench-pool  our pools and others': loans, and 1,000 idle connections
 bench-pool: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
+	$(VENV)-bench/bin/python -m benchmarks.loans --json build/bench-loans.json
 	$(VENV)-bench/bin/python -m benchmarks.pool --json build/bench-pool.json
 
 #: make bench-guard what the guard costs; CALLS= and ROUNDS= for a short run

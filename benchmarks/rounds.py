@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from benchmarks import scenarios
 from benchmarks.contestants import LIMIT
@@ -32,6 +32,8 @@ _PATIENCE: Final = 120.0
 _TOTALS: Final = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 
 Sample = dict[str, float]
+
+_E = TypeVar("_E")
 
 
 class Group(NamedTuple):
@@ -155,7 +157,7 @@ def _counted(path: Path) -> int:
     return int(found[1])
 
 
-def order(entries: Sequence[Entry], number: int) -> list[Entry]:
+def order(entries: Sequence[_E], number: int) -> list[_E]:
     """Return the entries in their order in a round."""
     turn = number // 2 % len(entries)
     turned = [*entries[turn:], *entries[:turn]]

@@ -7,8 +7,9 @@ from itertools import combinations
 
 import pytest
 
-from benchmarks import footprint, logins, pool, report, rounds, scenarios, table
+from benchmarks import footprint, loans, logins, pool, report, rounds, scenarios, table
 from benchmarks.contestants import CONTESTANTS, pins
+from benchmarks.lenders import LENDERS
 from mariadb_nb.server import TemporaryServer
 
 
@@ -49,6 +50,20 @@ def test_ends_of_idle_connections_are_really_noticed(name: str) -> None:
         assert (found["killed"], found["failed"]) == (20, {})
         assert found["noticed"] >= 0
         assert found["memory"] > 0
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_loans_are_really_measured(threads: bool) -> None:
+    number, ours = next(
+        (n, one) for n, one in enumerate(LENDERS) if one.threads == threads
+    )
+    with TemporaryServer() as server:
+        sample = loans.measure(number, loans.place_of(server), loans.SHORT)
+    assert all(value >= 0 for value in sample.values())
+    assert sample["load_rate"] > 0
+    shown = loans.table({number: {0: sample}}, threads)
+    assert shown.row_count == 1
+    assert list(shown.columns[0].cells) == [ours.name]
 
 
 def test_logins_are_really_tried() -> None:
