@@ -18,9 +18,9 @@ SOURCES = setup.py build_ffi.py pyproject.toml \
   $(wildcard csrc/*.[ch] csrc/wire/*.[ch] csrc/cdef/*.h csrc/gen/*.py)
 C_FILES = $(wildcard csrc/*.[ch] csrc/wire/*.[ch] benchmarks/*.[ch])
 
-.PHONY: help demo test test-3.4 lint format generate sanitize fuzz soak bench \
+.PHONY: help demo test test-3.4 lint format generate sanitize fuzz fuzz-3.4 soak bench \
   bench-short bench-guard bench-pool logins sdist wheels wheels-short clean test-matrix \
-  lint-workflows check-dist
+  lint-workflows check-dist anew
 .DELETE_ON_ERROR:
 
 help:
@@ -36,10 +36,10 @@ test: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-#: make test-3.4    the same with the Connector/C 3.4 that is in the wheels
-test-3.4: $(VENV)-wheels/.tools
+#: make test-3.4    the same with the Connector/C 3.4 that is in the wheels; fuzz-3.4
+test-3.4 fuzz-3.4: $(VENV)-wheels/.tools
 	$(VENV)-wheels/bin/python wheels/build-library --cache $(CACHE) $(LIBRARY)
-	MARIADB_NB_PREFIX=$(LIBRARY) $(MAKE) --no-print-directory test VENV=$(VENV)-3.4
+	MARIADB_NB_PREFIX=$(LIBRARY) $(MAKE) --no-print-directory $(@:-3.4=) VENV=$(VENV)-3.4
 
 #: make test-matrix the tests on every Python that is found, with each library
 LIBRARIES ?= test test-3.4
@@ -87,11 +87,11 @@ sanitize: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
 	.ci/sanitize $(BIN)/python
 
-#: make fuzz        random sequences of calls for SECONDS_TO_FUZZ, a secret in each query
-SECONDS_TO_FUZZ ?= 60
+#: make fuzz        random sequences of calls, a secret in each query; FUZZ_ARGS=
+FUZZ_ARGS ?= --seconds 60
 fuzz: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server
-	$(BIN)/python tests/fuzz_capi.py $(SECONDS_TO_FUZZ)
+	$(BIN)/python tests/fuzz_capi.py $(FUZZ_ARGS)
 
 #: make soak        pools under load while everything breaks; SEED=, QUERIES=
 SEED ?= $(shell date +%s)
@@ -154,13 +154,27 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
+# The extension modules are built into the source tree, which all environments share:
+# what was last built for another one, perhaps with another library, is built anew.
+BUILT_FOR = build/built-for
 $(VENV)/.built: $(SOURCES) | $(VENV)/bin/python
 	@.ci/deps $(PYTHON) build
 	$(BIN)/python -m pip install --quiet --editable '.[cli,server]'
+	mkdir -p $(dir $(BUILT_FOR))
+	echo $(abspath $(VENV)) > $(BUILT_FOR)
 	touch $@
+ifneq ($(shell cat $(BUILT_FOR) 2>/dev/null),$(abspath $(VENV)))
+$(VENV)/.built: anew
+endif
+
+# What an extra of pyproject.toml needs, without building the package once more.
+install_extra = $(BIN)/python -c 'import tomllib; \
+  extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+  print(*extras["$(1)"], sep="\n")' > $(VENV)/$(1).txt && \
+  $(BIN)/python -m pip install --quiet -r $(VENV)/$(1).txt
 
 $(VENV)/.tests: $(VENV)/.built
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(call install_extra,test)
 	touch $@
 
 BUILD_WHEELS = $(VENV)-wheels/bin/python wheels/build-wheels --cache $(CACHE)
@@ -186,7 +200,5 @@ $(VENV)/.dist: .ci/requirements.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["lint"], sep="\n")' \
-	  > $(VENV)/lint.txt
-	$(BIN)/python -m pip install --quiet -r $(VENV)/lint.txt
+	$(call install_extra,lint)
 	touch $@

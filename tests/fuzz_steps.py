@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-from capi_support import connect, connect_arguments
+from capi_support import connect, connect_arguments, query, rows
 from server_place import place
 
 from mariadb_nb.capi import ffi, lib, wait_for_mysql
@@ -53,6 +53,7 @@ class Fuzzer:
         self.random = random.Random(seed)
         self.intruding = random.Random(seed)  # of its own: waits are not repeatable
         self.transport = transport
+        self.steps = 0  # that are over
         self.asked = 0
         self.results: list[tuple[CData, str]] = []
         self.statements: list[Statement] = []
@@ -180,9 +181,9 @@ class Fuzzer:
     def lose(self) -> None:
         """The server ends the connection, or we do; perhaps it is made again."""
         if self.random.random() < 0.5:
-            kill = f"KILL {lib.mysql_thread_id(self.mysql)}".encode()
-            lib.mysql_query(self.other, kill)
+            self.kill()
         else:
+            self.note("cancel")
             lib.mariadb_cancel(self.mysql)
         if self.random.random() < 0.7:
             while lib.mysql_ping(self.mysql) == 0:
@@ -190,6 +191,15 @@ class Fuzzer:
             arguments = connect_arguments(place(), self.transport)
             if lib.mysql_real_connect(self.mysql, *arguments) != ffi.NULL:
                 self.sent.clear()
+
+    def kill(self) -> None:
+        """End the connection from the server's side; what follows finds it ended."""
+        number = lib.mysql_thread_id(self.mysql)
+        self.note(f"KILL {number}")
+        query(self.other, f"KILL {number}")
+        alive = f"SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = {number}"
+        while rows(self.other, alive):
+            pass
 
     def close(self) -> None:
         self.note("close")
