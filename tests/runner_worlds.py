@@ -214,18 +214,24 @@ class Blocking(World):
         self, operation: Operation[Any], times: int, then: Then, keep: int
     ) -> object:
         waits = threading.Semaphore(0)
+        mask = partial(signal.pthread_sigmask, mask={signal.SIGINT})
 
         def telling() -> Operation[Any]:
-            """The operation; it tells of each wait."""
+            """The operation; it tells of each wait, and is interrupted nowhere else."""
             step: Callable[[], Wait] = partial(next, operation)
             while True:
                 try:
                     wait = step()
                 except StopIteration as stop:
                     return stop.value
-                waits.release()
                 try:
-                    step = partial(operation.send, (yield wait))
+                    try:
+                        mask(signal.SIG_UNBLOCK)
+                        waits.release()
+                        ready = yield wait
+                    finally:
+                        mask(signal.SIG_BLOCK)
+                    step = partial(operation.send, ready)
                 except GeneratorExit:
                     operation.close()
                     raise
@@ -249,6 +255,7 @@ class Blocking(World):
             error = outcome(lambda: runner.run(telling()))
         finally:
             thread.join()
+            mask(signal.SIG_UNBLOCK)
             signal.signal(signal.SIGINT, before)
         return error
 
