@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
 from . import parameters
-from .columns import Column, describe
+from ._results import END, Results
 from .errors import InterfaceError, ProgrammingError
 from .procedures import call_statement, modes_statement
 from .rows import RowFactory, tuple_row
@@ -36,8 +36,6 @@ TAKEN_BY_ALL: Final = 1022
 LONGEST: Final = 1e9
 #: Stands for "the connection's default".
 DEFAULT: Final[Any] = object()
-#: Comes after the last row: a row itself may be None.
-END: Final[Any] = object()
 
 
 def seconds(timeout: Any) -> float | None:
@@ -63,7 +61,7 @@ def _refuse_text(what: str, text: object) -> NoReturn:
     raise TypeError(f"{what} is a str, not {type(text).__name__}")
 
 
-class CursorBase:
+class CursorBase(Results):
     """Statements and their results, without the waiting.
 
     Args:
@@ -88,35 +86,16 @@ class CursorBase:
         self._me = ref(self)
         self._prepare = prepare
         self._closed = False
-        #: How many rows ``fetchmany`` fetches.
-        self.arraysize = 1
         #: PEP 249's list of messages. The server sends none by itself; its warnings
         #: are counted in ``warning_count`` and read by ``connection.show_warnings()``.
         self.messages: list[Any] = []
         self._run = connection._run
-        self._forget()
-        # Of results that are there already: all of them, and which is the current one.
-        self._replies: list[Reply] = []
-        self._place = 0
-        # Of the rows: which comes next, how many a stream had before, and whether its
-        # last one came.
-        self._index = 0
-        self._before = 0
+        #: Whether the last row of a stream came.
         self._complete = False
-        self._described: tuple[Reply | None, tuple[Column, ...] | None] = (None, None)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<{type(self).__module__}.{type(self).__name__} {state}>"
-
-    def _forget(self) -> None:
-        """Forget the last statement's results."""
-        self._reply: Reply | None = None
-        self._rows: list[Any] | None = None
-        #: Whether the last statement's rows stream.
-        self._live = False
-        #: How many rows executemany() changed.
-        self._total: int | None = None
 
     # Statements
 
@@ -177,24 +156,6 @@ class CursorBase:
         self._place = self._index = self._before = 0
         self._reply = reply = outcome[0]  # as _show() does
         self._rows = reply.rows
-
-    def _results(self, replies: list[Reply]) -> list[Reply]:
-        """The replies that ``nextset`` leads to.
-
-        A procedure's results are followed by a reply that says how the call went. It
-        has no rows, and counts as a result only where a text may have several
-        statements.
-        """
-        if not self._connection._options.multi_statements:
-            return [reply for reply in replies if reply.has_rows] or replies[:1]
-        return replies
-
-    def _show(self, reply: Reply) -> None:
-        """Make a result the current one."""
-        self._reply = reply
-        rows = reply.rows
-        self._rows = [] if rows is None and reply.has_rows else rows
-        self._index = self._before = 0
 
     def _execute_many(
         self, sql: str, rows: Iterable[Any], timeout: float | None
@@ -288,20 +249,10 @@ class CursorBase:
 
     # Results
 
-    def _check(self) -> list[Any]:
-        """The rows of the current result, from ``_index`` on still to be given."""
-        if self._rows is None:
-            self._check_executed()
-            raise ProgrammingError(
-                "there are no rows: the last statement has no result set"
-            )
-        return self._rows
-
     def _check_executed(self) -> None:
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        if self._reply is None:
-            raise ProgrammingError("there are no results: execute a statement first")
+        super()._check_executed()
 
     def _next_piece(self, count: int, deadline: float | None) -> Operation[list[Any]]:
         """More rows of a stream."""
@@ -350,35 +301,6 @@ class CursorBase:
             taken += rows
         return taken
 
-    def _take_one(self) -> Any:
-        """The next row that is there already, or ``END``."""
-        rows = self._rows
-        if rows is None:
-            rows = self._check()
-        index = self._index
-        if index >= len(rows):
-            return END
-        self._index = index + 1
-        return rows[index]
-
-    def _take_many(self, count: int) -> list[Any]:
-        """Up to ``count`` rows that are there already."""
-        rows = self._check()
-        self._check_count(count)
-        taken = rows[self._index : self._index + count]
-        self._index += len(taken)
-        return taken
-
-    def _check_count(self, count: int) -> None:
-        if count < 0:
-            raise ProgrammingError(f"fetchmany() takes 0 or more rows, not {count}")
-
-    def _take_all(self) -> list[Any]:
-        """All rows that are there and were not given yet."""
-        rows = self._check()
-        index, self._index = self._index, len(rows)
-        return rows[index:]
-
     def _next_set(self, timeout: float | None) -> Operation[bool | None]:
         """Go on to the next result of a stream."""
         self._check_executed()
@@ -395,34 +317,12 @@ class CursorBase:
         self._show(reply)
         return True
 
-    def _take_next_set(self) -> bool | None:
-        """Go on to the next result that is there already."""
-        self._check_executed()
-        if self._place + 1 >= len(self._replies):
-            return None
-        self._place += 1
-        self._show(self._replies[self._place])
-        return True
-
     def _close(self) -> Operation[None]:
         """Give up what is left of a stream."""
         if self._owes:
             yield from self._session.discard()
         self._forget()
         self._closed = True
-
-    def _move(self, value: int, mode: str) -> None:
-        rows = self._check()
-        if self._live:
-            raise InterfaceError("rows of a stream go forward only")
-        if mode not in ("relative", "absolute"):
-            raise ProgrammingError(
-                f"mode {mode!r} is neither 'relative' nor 'absolute'"
-            )
-        index = value + (self._index if mode == "relative" else 0)
-        if not 0 <= index < len(rows):
-            raise IndexError(f"there are rows 0 to {len(rows) - 1}, not {index}")
-        self._index = index
 
     # What is known of the last statement
 
@@ -435,57 +335,6 @@ class CursorBase:
     def closed(self) -> bool:
         """Whether it was closed."""
         return self._closed
-
-    @property
-    def description(self) -> tuple[Column, ...] | None:
-        """What is known of the current result's columns; None without one."""
-        reply, description = self._described
-        if reply is not self._reply:
-            columns = self._reply.columns if self._reply is not None else None
-            description = None if columns is None else describe(columns)
-            self._described = self._reply, description
-        return description
-
-    @property
-    def rowcount(self) -> int:
-        """How many rows the last statement delivered or changed; -1 if not known."""
-        reply = self._reply
-        if self._total is not None:
-            return self._total
-        if reply is None:
-            return -1
-        if reply.has_rows:
-            return -1 if self._live else len(reply.rows)
-        return reply.affected_rows
-
-    @property
-    def lastrowid(self) -> int | None:
-        """The first AUTO_INCREMENT value that the last statement made, or None.
-
-        After executemany() it is that of the last statement that was sent.
-        """
-        return (self._reply.insert_id or None) if self._reply is not None else None
-
-    @property
-    def rownumber(self) -> int | None:
-        """The index of the row that is fetched next; None without a result."""
-        return None if self._rows is None else self._before + self._index
-
-    @property
-    def warning_count(self) -> int:
-        """How many warnings the last statement gave."""
-        return self._reply.warning_count if self._reply is not None else 0
-
-    @property
-    def info(self) -> str | None:
-        """What the server said about an UPDATE, ALTER or the like (``mysql_info``)."""
-        return self._reply.info if self._reply is not None else None
-
-    @property
-    def session_changes(self) -> list[tuple[int, str]]:
-        """What the statement changed of the session: (SESSION_TRACK_*, text) pairs."""
-        changes = self._reply.changes if self._reply is not None else None
-        return changes or []
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
         """Do nothing: sizes are taken from the values (PEP 249)."""

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
-from ._cursor import DEFAULT, END, CursorBase, Parameters
+from ._cursor import DEFAULT, CursorBase, Parameters
+from ._results import END
 from .options import Keywords, Options, Password
 from .rows import RowFactory
 from .session import Session

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ._cursor import DEFAULT, END, CursorBase, Parameters
+from ._cursor import DEFAULT, CursorBase, Parameters
+from ._results import END
 
 if TYPE_CHECKING:
     from .connection import Connection

@@ -55,8 +55,9 @@ ALLOWED = {
     },
     # Layer 3
     "runners": {"_wire", "runners", "wait"},
+    "_results": {"columns", "errors"},
     "_cursor": {
-        "columns",
+        "_results",
         "errors",
         "parameters",
         "procedures",
@@ -74,7 +75,7 @@ ALLOWED = {
         "state",
         "transactions",
     },
-    "cursor": {"_cursor"},
+    "cursor": {"_cursor", "_results"},
     "connection": {
         "_connection",
         "_cursor",
@@ -90,6 +91,7 @@ ALLOWED = {
     "aio": {
         "_connection",
         "_cursor",
+        "_results",
         "errors",
         "options",
         "rows",
