@@ -26,6 +26,7 @@ CASES = Cases()
 CALLS: dict[str, Callable[[Channel], Any]] = {
     "query": lambda channel: channel.query(b"SELECT 'mixed up'", READING, False),
     "prepare": lambda channel: channel.prepare(b"SELECT 'mixed up'"),
+    "pipeline": lambda channel: channel.pipeline([b"SELECT 'mixed'"], READING, []),
     "resume": lambda channel: channel.resume(1),
     "fetch": lambda channel: channel.fetch(1),
     "next": lambda channel: channel.next(),
@@ -33,8 +34,17 @@ CALLS: dict[str, Callable[[Channel], Any]] = {
     "close": lambda channel: channel.close(),
 }
 #: What is refused when there is no connection.
-REFUSED = ("query", "prepare", "resume", "fetch", "next")
-FACTS = ("streaming", "more", "standing", "midway", "busy", "server_status", "database")
+REFUSED = ("query", "prepare", "pipeline", "resume", "fetch", "next")
+FACTS = (
+    "streaming",
+    "more",
+    "standing",
+    "midway",
+    "ahead",
+    "busy",
+    "server_status",
+    "database",
+)
 
 
 def call(channel: Channel, name: str) -> Any:
@@ -195,8 +205,10 @@ def in_child(check: Callable[[], None]) -> None:
 def fork_in_every_phase(transport: str) -> None:
     """In the child each call is refused and ends nothing of the parent's."""
     many = b"SELECT seq, REPEAT('x', 300) FROM seq_1_to_5000"
-    wires = [Wire(place(), transport) for _ in range(4)]
-    idle, waiting, streaming, between = wires
+    wires = [Wire(place(), transport) for _ in range(5)]
+    idle, waiting, ahead, streaming, between = wires
+    texts = [b"SELECT SLEEP(0.2), 'first'", b"SELECT 'second'"]
+    sent = ahead.channel.pipeline(texts, READING, ahead.answers)
     outcome = waiting.channel.query(b"SELECT SLEEP(0.2), 'mine'", READING, False)
     streaming.query(many.decode(), stream=True)
     rows = streaming.fetch(10)
@@ -221,20 +233,23 @@ def fork_in_every_phase(transport: str) -> None:
 
     def collected() -> None:
         wires.clear()
-        nonlocal idle, waiting, streaming, between
-        del idle, waiting, streaming, between
+        nonlocal idle, waiting, ahead, streaming, between
+        del idle, waiting, ahead, streaming, between
         gc.collect()
 
     in_child(refused)
     in_child(collected)
     in_child(lambda: None)
     assert waiting.finish(outcome)[0].rows == [(0, "mine")]
+    ahead.finish(sent)
+    rows_ahead = [reply.rows for (reply,) in ahead.answers]
+    assert rows_ahead == [[(0, "first")], [("second",)]]
     while streaming.channel.streaming:
         rows += streaming.fetch(1000)
     assert [row[0] for row in rows] == list(range(1, 5001))
     between.finish(between.channel.next())
     assert between.fetch(5) == [("next",)]
-    for wire in (idle, waiting, streaming, between):
+    for wire in (idle, waiting, ahead, streaming, between):
         wire.works()
         wire.channel.close()
 

@@ -40,6 +40,7 @@ class Wire:
         channel: steps it.
         thread_id: its number on the server.
         waits: how often anything waited or had the loop take its turn.
+        answers: of a pipeline, for whoever begins one.
     """
 
     def __init__(self, server: TemporaryServer, transport: str) -> None:
@@ -48,6 +49,7 @@ class Wire:
         self.thread_id = lib.mysql_thread_id(self.mysql)
         self.channel: Any = Channel(self.address)
         self.waits: list[int] = []
+        self.answers: list[Any] = []
 
     def ready(self, events: int) -> int:
         """Wait on the socket; the bits of ``events`` that came true."""
@@ -124,6 +126,7 @@ class Wire:
         assert channel.standing == BROKEN or channel.fd == -1
         for call in (
             lambda: channel.query(b"SELECT 1", READING, False),
+            lambda: channel.pipeline([b"SELECT 1"], READING, []),
             lambda: channel.resume(1),
             lambda: channel.fetch(1),
             lambda: channel.next(),

@@ -49,6 +49,12 @@ def waiting(wire: Wire) -> Any:
     return wire.channel.query(b"SELECT SLEEP(0.02), 'of the first'", READING, False)
 
 
+def ahead(wire: Wire) -> Any:
+    texts = [b"SELECT SLEEP(0.02), 'of the first'", b"SELECT 'of the second'"]
+    wire.answers = []
+    return wire.channel.pipeline(texts, READING, wire.answers)
+
+
 def paused(wire: Wire) -> Any:
     reading = slow_reading(0.0002)
     outcome = wire.channel.query(b"SELECT seq FROM seq_1_to_200", reading, False)
@@ -91,6 +97,7 @@ def idle(wire: Wire) -> None:
 Phase = Callable[[Wire], Any]
 METHODS: dict[str, Callable[[Channel], Any]] = {
     "query": lambda channel: channel.query(b"SELECT 'second'", READING, False),
+    "pipeline": lambda channel: channel.pipeline([b"SELECT 'second'"], READING, []),
     "resume": lambda channel: channel.resume(1),
     "fetch": lambda channel: channel.fetch(1),
     "next": lambda channel: channel.next(),
@@ -98,12 +105,13 @@ METHODS: dict[str, Callable[[Channel], Any]] = {
 #: In which phases a method is at its place; elsewhere it is refused.
 IN_PLACE: dict[str, tuple[Phase, ...]] = {
     "query": (idle,),
-    "resume": (waiting, paused, fetching),
+    "pipeline": (idle,),
+    "resume": (waiting, ahead, paused, fetching),
     "fetch": (streaming,),
     "next": (between,),
 }
-PHASES = (idle, waiting, paused, streaming, fetching, between, broken, closed)
-UNDER_WAY = (waiting, paused, streaming, fetching, between)
+PHASES = (idle, waiting, ahead, paused, streaming, fetching, between, broken, closed)
+UNDER_WAY = (waiting, ahead, paused, streaming, fetching, between)
 GONE = (broken, closed)
 
 each_phase = pytest.mark.parametrize("phase", PHASES, ids=lambda it: it.__name__)
@@ -119,6 +127,10 @@ def go_on(wire: Wire, phase: Phase, outcome: Any) -> None:
     if phase is waiting:
         (reply,) = wire.finish(outcome)
         assert reply.rows == [(0, "of the first")]
+    if phase is ahead:
+        wire.finish(outcome)
+        rows = [reply.rows for (reply,) in wire.answers]
+        assert rows == [[(0, "of the first")], [("of the second",)]]
     if phase is paused:
         (reply,) = wire.finish(outcome)
         assert reply.rows == [(seq,) for seq in range(1, 201)]
@@ -144,7 +156,8 @@ def test_method_that_is_not_in_place(wire: Wire, name: str, phase: Phase) -> Non
     for _ in range(2):
         error = outcome_of(lambda: METHODS[name](wire.channel))
         assert isinstance(error, InterfaceError), error
-        assert isinstance(error, Busy) == (name == "query" and phase in UNDER_WAY)
+        begins = name in ("query", "pipeline")
+        assert isinstance(error, Busy) == (begins and phase in UNDER_WAY)
     assert facts(wire) == seen
     go_on(wire, phase, outcome)
 
@@ -155,6 +168,7 @@ def facts(wire: Wire) -> list[Any]:
         "more",
         "standing",
         "midway",
+        "ahead",
         "busy",
         "fd",
         "database",

@@ -42,7 +42,8 @@ note(wire_channel *self)
     int standing = (self->claimed ? WIRE_CLAIMED : 0) | (self->broken ? WIRE_BROKEN : 0) |
                    (self->stream && self->phase == ROWS ? WIRE_STREAMING : 0) |
                    (self->stream && self->phase == BETWEEN ? WIRE_MORE : 0) |
-                   (self->midway ? WIRE_MIDWAY : 0);
+                   (self->midway ? WIRE_MIDWAY : 0) |
+                   (self->sent - self->answered > 1 ? WIRE_AHEAD : 0);
 
     atomic_store_explicit(&self->standing, standing, memory_order_relaxed);
     if (self->events != 0) { /* the library may have connected anew: another descriptor */
@@ -410,6 +411,7 @@ channel_traverse(wire_channel *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->reading);
     Py_VISIT(self->replies);
+    Py_VISIT(self->answers);
     Py_VISIT(self->piece);
     Py_VISIT(self->failure);
     Py_VISIT(self->reply);
@@ -450,6 +452,8 @@ static PyMethodDef channel_methods[] = {
     {"query", (PyCFunction)(void (*)(void))channel_query, METH_FASTCALL, query_doc},
     {"prepare", (PyCFunction)wire_channel_prepare, METH_O, wire_prepare_doc},
     {"execute", (PyCFunction)(void (*)(void))wire_channel_execute, METH_FASTCALL, wire_execute_doc},
+    {"pipeline", (PyCFunction)(void (*)(void))wire_channel_pipeline, METH_FASTCALL,
+     wire_pipeline_doc},
     {"resume", (PyCFunction)channel_resume, METH_O, resume_doc},
     {"fetch", (PyCFunction)channel_fetch, METH_O, fetch_doc},
     {"next", (PyCFunction)channel_next, METH_NOARGS, next_doc},

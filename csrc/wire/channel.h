@@ -1,6 +1,6 @@
 /*
- * channel.h - what channel.c, claim.c, step.c, text.c, execute.c, statement.c, facts.c and
- * reply.c know of each other.
+ * channel.h - what channel.c, claim.c, step.c, text.c, execute.c, statement.c, pipeline.c,
+ * facts.c and reply.c know of each other.
  */
 
 #ifndef WIRE_CHANNEL_H
@@ -93,6 +93,8 @@ enum wire_phase {
     NEXT,    /* mysql_next_result, mysql_stmt_next_result */
     ROWS,    /* mysql_fetch_row, mysql_stmt_fetch */
     BETWEEN, /* a result was read that streams, and more results follow */
+    SEND,    /* mysql_send_query */
+    ANSWER,  /* mysql_read_query_result */
 };
 
 /* The calls that read replies; they differ between text and prepared statements. */
@@ -123,7 +125,8 @@ enum wire_standing {
     WIRE_BROKEN = 2,    /* only close() is of use any more */
     WIRE_STREAMING = 4, /* rows are left to fetch() */
     WIRE_MORE = 8,      /* another result is left for next() */
-    WIRE_MIDWAY = 16    /* the last call is to be resumed */
+    WIRE_MIDWAY = 16,   /* the last call is to be resumed */
+    WIRE_AHEAD = 32     /* more statements were sent than the one at work */
 };
 
 struct wire_channel {
@@ -158,8 +161,16 @@ struct wire_channel {
     PyObject *failure; /* owned: the first exception */
     wire_reply *reply; /* owned: the one whose rows are being read */
     int status;        /* where mysql_x_cont puts its result */
-    my_bool refused;   /* likewise, of mysql_stmt_close_cont */
+    my_bool refused;   /* likewise, of mysql_stmt_close_cont, mysql_read_query_result_cont */
     MYSQL_ROW row;
+
+    /* Of a pipeline. */
+    PyObject *statements;      /* owned tuple; NULL: it is none */
+    PyObject *answers;         /* owned list: the caller's */
+    Py_ssize_t sent;           /* the last one perhaps in part */
+    Py_ssize_t answered;       /* to the end */
+    size_t room;               /* how much more the kernel takes without waiting */
+    size_t room_when_writable; /* and if its socket is writable */
 };
 
 /* ---- channel.c ------------------------------------------------------------------ */
@@ -217,6 +228,16 @@ extern const char wire_prepare_doc[];
 extern const char wire_execute_doc[];
 PyObject *wire_channel_prepare(wire_channel *self, PyObject *sql);
 PyObject *wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
+/* ---- pipeline.c --------------------------------------------------------------- */
+
+int wire_resume_send(wire_channel *self, int ready);
+int wire_resume_answer(wire_channel *self, int ready);
+/* A statement has been sent, or answered.  Both return an outcome, or NULL to go on. */
+PyObject *wire_pipeline_sent(wire_channel *self, int64_t until);
+PyObject *wire_pipeline_answered(wire_channel *self);
+/* The method pipeline(). */
+PyObject *wire_channel_pipeline(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
+extern const char wire_pipeline_doc[];
 
 /* ---- facts.c ------------------------------------------------------------------ */
 

@@ -35,6 +35,12 @@ channel_midway(wire_channel *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+channel_ahead(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(stands(self, WIRE_AHEAD));
+}
+
+static PyObject *
 channel_standing(wire_channel *self, void *Py_UNUSED(closure))
 {
     int standing = atomic_load_explicit(&self->standing, memory_order_relaxed);
@@ -114,6 +120,8 @@ PyGetSetDef wire_channel_facts[] = {
      NULL},
     {"foreign", (getter)channel_foreign, NULL,
      PyDoc_STR("It belongs to the process that was forked."), NULL},
+    {"ahead", (getter)channel_ahead, NULL,
+     PyDoc_STR("More statements of a pipeline were sent than the one at work."), NULL},
     {"midway", (getter)channel_midway, NULL, PyDoc_STR("The last call is to be resumed."), NULL},
     {"busy", (getter)channel_busy, NULL, PyDoc_STR("A statement is not through."), NULL},
     {"server_status", (getter)channel_server_status, NULL,

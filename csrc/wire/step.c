@@ -30,10 +30,13 @@ wire_finish(wire_channel *self)
 {
     self->phase = IDLE;
     self->events = 0;
+    self->sent = self->answered = 0;
     self->midway = false;
     self->stream = self->discarding = self->ended = false;
     Py_CLEAR(self->sql);
     Py_CLEAR(self->bound);
+    Py_CLEAR(self->statements);
+    Py_CLEAR(self->answers);
     Py_CLEAR(self->reading);
     Py_CLEAR(self->replies);
     Py_CLEAR(self->piece);
@@ -119,6 +122,11 @@ wire_fail(wire_channel *self)
         /* The transaction was rolled back, and an error has no status to say so. */
         self->mysql->server_status &= ~(unsigned int)SERVER_STATUS_IN_TRANS;
     }
+    if (self->statements != NULL) {
+        wire_raise(self->state, self->mysql);
+        remember_failure(self);
+        return wire_pipeline_answered(self);
+    }
     if (self->piece != NULL && PyList_GET_SIZE(self->piece) > 0 && self->failure == NULL &&
         !self->discarding && !self->broken) {
         /* First the rows that came before it. */
@@ -145,8 +153,12 @@ static PyObject *
 complete(wire_channel *self)
 {
     bool wanted = !self->discarding && self->failure == NULL;
-    PyObject *outcome = wanted ? take_outcome(self) : NULL; /* new */
+    PyObject *outcome; /* new */
 
+    if (self->statements != NULL) {
+        return wire_pipeline_answered(self);
+    }
+    outcome = wanted ? take_outcome(self) : NULL;
     if (self->failure != NULL) {
         wire_raise_failure(self);
     }
@@ -350,6 +362,14 @@ end_prepare(wire_channel *self, int64_t Py_UNUSED(until))
     return outcome;
 }
 
+/* The head of a reply has been read that the server sent meanwhile. */
+static PyObject *
+begin_answer(wire_channel *self, int64_t until)
+{
+    self->status = self->refused;
+    return begin_reply(self, until);
+}
+
 /* ---- What is done in each phase ------------------------------------------------------ */
 
 static const struct {
@@ -365,6 +385,8 @@ static const struct {
     [EXECUTE] = {wire_resume_execute, begin_reply, false},
     [NEXT] = {resume_next, begin_reply, false},
     [ROWS] = {resume_row, take_rows, true},
+    [SEND] = {wire_resume_send, wire_pipeline_sent, false},
+    [ANSWER] = {wire_resume_answer, begin_answer, false},
 };
 
 int

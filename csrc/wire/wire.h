@@ -11,6 +11,7 @@
  *     text.c       the library's calls for statements that are sent as text
  *     execute.c    those for statements that are prepared, executed and closed
  *     statement.c  a statement that the server has prepared
+ *     pipeline.c   statements that are sent ahead of their replies
  *     reply.c      what a query was answered with
  *     reading.c    how values and rows are to be read; the plan for a result
  *     number.c string.c temporal.c    from a value's text to an object
