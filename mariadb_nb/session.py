@@ -25,6 +25,7 @@ from .errors import (
     from_server,
     is_of_library,
 )
+from .facts import Facts
 from .operations import Pair, drive
 from .turns import Turns
 from .wait import Operation, Wait
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from ._ffi import CData
     from ._wire import Reading, Reply
     from .options import Options
-
-#: SERVER_STATUS_* of mariadb_com.h.
-IN_TRANSACTION: Final = 1
-AUTOCOMMIT: Final = 2
 
 #: Who reads a stream that was given up.
 _NOBODY: Final = type(None)
@@ -53,7 +50,7 @@ def deadline_after(seconds: float | None) -> float | None:
     return None if seconds is None else monotonic() + seconds
 
 
-class Session(Turns):
+class Session(Facts, Turns):
     """One connection to a server, without a loop.
 
     Every method that returns an ``Operation`` does nothing before it is run, and only
@@ -407,76 +404,6 @@ class Session(Turns):
             if lib.mysql_get_socket(self._mysql) < 0:
                 self.give_up()
             raise error
-
-    # What is known of the connection
-
-    @property
-    def fd(self) -> int:
-        """The descriptor of its socket; -1 if there is none."""
-        return self._channel.fd if self._channel is not None else -1
-
-    def has_ended(self) -> bool | None:
-        """Whether the connection is at its end, by what can be read between operations.
-
-        Returns:
-            None if nothing can be read: then it is well. False if only a ping can tell:
-            with TLS there may be something to read that is none of the server's words.
-        """
-        some = _wire.peek(self.fd)
-        return None if some is None else not some or self.options.tls == "disable"
-
-    @property
-    def server_status(self) -> int:
-        """``SERVER_STATUS_*`` bits as of the last reply."""
-        return self._channel.server_status if self._channel is not None else 0
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open, as the server said last."""
-        return bool(self.server_status & IN_TRANSACTION)
-
-    @property
-    def autocommit(self) -> bool:
-        """Whether each statement is its own transaction, as the server said last."""
-        return bool(self.server_status & AUTOCOMMIT)
-
-    @property
-    def database(self) -> str | None:
-        """The default database, also after ``USE``."""
-        return self._channel.database if self._channel is not None else None
-
-    @property
-    def mode(self) -> int:
-        """How the server reads literals and names, for ``mariadb_nb.parameters``.
-
-        Raises:
-            ProgrammingError: the character set is one in which literals are not safe.
-        """
-        mode: int = self._usable_channel().mode
-        return mode
-
-    def check_charset(self) -> None:
-        """Make sure that the server reads statements in UTF-8.
-
-        Raises:
-            ProgrammingError: the character set was changed to another one.
-        """
-        self._usable_channel().mode  # noqa: B018
-
-    @property
-    def streaming(self) -> bool:
-        """Whether rows of a stream are left to ``fetch``."""
-        return self._channel is not None and self._channel.streaming
-
-    @property
-    def more_results(self) -> bool:
-        """Whether ``next_result`` has something to go on to."""
-        return self._channel is not None and self._channel.more
-
-    def _usable_channel(self) -> Any:
-        if self._channel is None:
-            raise state.refusal(self.state)
-        return self._channel
 
     def _error(self) -> Error:
         """The library's last error on the connection."""
