@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from . import aio, runners
+    from ._pipeline import Result
     from .columns import BINARY, DATETIME, NUMBER, ROWID, STRING, Column, FieldType
     from .connection import Connection, connect
     from .constructors import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         Warning,
     )
     from .options import Options
+    from .pipeline import Pipeline
     from .pool.sync import Pool
     from .rows import class_row, dict_row, namedtuple_row, scalar_row, tuple_row
     from .session import Session
@@ -91,11 +93,13 @@ __all__ = [
     "OperationTimeout",
     "OperationalError",
     "Options",
+    "Pipeline",
     "Pool",
     "PoolClosed",
     "PoolTimeout",
     "ProgrammingError",
     "QueryInterrupted",
+    "Result",
     "Session",
     "Time",
     "TimeFromTicks",
@@ -159,6 +163,8 @@ _HOMES: Final = {
     "QueryInterrupted": "errors",
     "Warning": "errors",
     "Options": "options",
+    "Pipeline": "pipeline",
+    "Result": "_pipeline",
     "Pool": "pool.sync",
     "class_row": "rows",
     "dict_row": "rows",

@@ -70,13 +70,19 @@ class ConnectionBase:
         self._run: Any
         self._encoders = options.encoders
         self._row_factory: RowFactory = options.row_factory or tuple_row
-        self._depth = 0
-        self._distributed = Distributed()
+        self._forget_blocks()
         self._readings: dict[Any, Reading] = {}
         #: max_allowed_packet of the session; 0 while nobody has needed it.
         self._max_packet = 0
         #: Seconds that an operation may take, or None: the default of ``timeout=``.
         self.timeout: float | None = options.timeout
+
+    def _forget_blocks(self) -> None:
+        """Begin without any transaction."""
+        #: How many ``transaction()`` blocks are open, and the one that began it.
+        self._depth = 0
+        self._block: Transaction | None = None
+        self._distributed = Distributed()
 
     def __repr__(self) -> str:
         session = self._session
@@ -163,8 +169,7 @@ class ConnectionBase:
     def _reset(self, timeout: float | None) -> Operation[None]:
         yield from self._session.reset(self._deadline(timeout))
         self._max_packet = 0
-        self._depth = 0
-        self._distributed = Distributed()
+        self._forget_blocks()
 
     def _change_user(
         self,
@@ -183,8 +188,7 @@ class ConnectionBase:
         yield from self._session.change_user(options, self._deadline(timeout))
         self._options = options
         self._max_packet = 0
-        self._depth = 0
-        self._distributed = Distributed()
+        self._forget_blocks()
 
     def _kill(self, thread_id: int, timeout: float | None) -> Operation[None]:
         sql = f"KILL {int(thread_id)}"
@@ -216,6 +220,8 @@ class ConnectionBase:
                 session.give_up()  # a transaction that nobody would end may be open
             raise
         self._depth += 1
+        if not block.nested:
+            self._block = block
         return block
 
     def _end_block(
@@ -223,6 +229,8 @@ class ConnectionBase:
     ) -> Operation[None]:
         """End a block. One that failed is undone, or the connection is no more."""
         self._depth -= 1
+        if block is self._block:
+            self._block = None
         session = self._session
         if session.state in GONE:
             if failed:

@@ -165,7 +165,9 @@ class Results:
     @property
     def rownumber(self) -> int | None:
         """The index of the row that is fetched next; None without a result."""
-        return None if self._rows is None else self._before + self._index
+        if self._reply is None or self._rows is None:
+            return None
+        return self._before + self._index
 
     @property
     def warning_count(self) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, CursorBase, Parameters
+from ._pipeline import PipelineBase
 from ._results import END
 from .options import Keywords, Options, Password
 from .rows import RowFactory
@@ -26,7 +27,7 @@ from .transactions import Xid
 if TYPE_CHECKING:
     from .pool.aio import Pool
 
-__all__ = ["Connection", "Cursor", "Pool", "connect"]
+__all__ = ["Connection", "Cursor", "Pipeline", "Pool", "connect"]
 
 _T = TypeVar("_T")
 
@@ -136,6 +137,30 @@ class Cursor(CursorBase):
         await self.close()
 
 
+class Pipeline(PipelineBase):
+    """Statements that are sent ahead of their replies; see ``mariadb_nb.Pipeline``."""
+
+    _connection: Connection
+    _run: runners.AsyncRun
+
+    async def sync(self, *, timeout: float | None = DEFAULT) -> None:
+        """Send what is queued, and read all answers."""
+        await self._run(self._sync(timeout))
+
+    async def __aenter__(self) -> Self:
+        self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: object, error: BaseException | None, traceback: object
+    ) -> None:
+        try:
+            if error is None:
+                await self.sync()
+        finally:
+            self._end(error)
+
+
 class Connection(ConnectionBase):
     """A connection whose methods are awaited; made by ``connect``.
 
@@ -198,6 +223,16 @@ class Connection(ConnectionBase):
     ) -> Cursor:
         """Execute a statement for many rows with a new cursor, and return that."""
         return await self.cursor().executemany(sql, rows, timeout=timeout)
+
+    def pipeline(
+        self,
+        *,
+        row_factory: RowFactory | None = None,
+        timeout: float | None = DEFAULT,
+    ) -> Pipeline:
+        """A block whose statements are sent ahead; see ``Connection.pipeline``."""
+        self._check_open()
+        return Pipeline(self, row_factory, timeout)
 
     async def commit(self, *, timeout: float | None = DEFAULT) -> None:
         """End the transaction and keep what it did."""

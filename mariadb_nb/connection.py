@@ -14,6 +14,7 @@ from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, Parameters
 from .cursor import Cursor
 from .options import Keywords, Options, Password
+from .pipeline import Pipeline
 from .rows import RowFactory
 from .session import Session
 from .transactions import Xid
@@ -109,6 +110,21 @@ class Connection(ConnectionBase):
     ) -> Cursor:
         """Execute a statement for many rows with a new cursor, and return that."""
         return self.cursor().executemany(sql, rows, timeout=timeout)
+
+    def pipeline(
+        self,
+        *,
+        row_factory: RowFactory | None = None,
+        timeout: float | None = DEFAULT,
+    ) -> Pipeline:
+        """A block whose statements are sent ahead of their replies.
+
+        Args:
+            row_factory: how rows look, see ``mariadb_nb.rows``.
+            timeout: seconds that each ``sync`` may take, and the block's end.
+        """
+        self._check_open()
+        return Pipeline(self, row_factory, timeout)
 
     def commit(self, *, timeout: float | None = DEFAULT) -> None:
         """End the transaction and keep what it did (COMMIT).

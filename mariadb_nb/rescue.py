@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import OperationTimeout
+from .errors import OperationalError, OperationTimeout
 from .wait import PAUSE, TIMEOUT, Operation, Wait
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ def kill_and_drain(channel: Any, thread_id: int, side: Session) -> Operation[Non
     The statement is only given up once the server has answered each kill: none may
     be on its way when the next statement begins.
 
+    Where statements were sent ahead, the connection is killed: they shall not be
+    executed behind one that was given up, and there is no other way to have them back.
+
     Args:
         channel: of the connection whose statement is suspended.
         thread_id: the connection's number on the server.
@@ -37,6 +40,7 @@ def kill_and_drain(channel: Any, thread_id: int, side: Session) -> Operation[Non
     Raises:
         OperationTimeout: the statement did not end in time. Then its whole connection
             was killed on the server, as far as that could be reached.
+        OperationalError: more statements had been sent; the connection was killed.
         Error: the server could not be reached, or does not allow it.
     """
     limit = side.options.cancel_timeout
@@ -44,6 +48,13 @@ def kill_and_drain(channel: Any, thread_id: int, side: Session) -> Operation[Non
     channel.discard()
     try:
         yield from side.connect(deadline)
+        if channel.ahead:
+            # The server would go on with those behind the one that is killed.
+            yield from side.command(f"KILL {thread_id}", deadline)
+            raise OperationalError(
+                "more statements had been sent, and nothing else would have kept the "
+                "server from executing them"
+            )
         last = deadline - PATIENCE
         while channel.midway:
             yield from side.command(f"KILL QUERY {thread_id}", deadline)

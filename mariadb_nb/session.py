@@ -252,6 +252,29 @@ class Session(Facts, Turns):
         self.reader = reader
         return reply
 
+    def pipeline(
+        self,
+        take: Callable[[], list[bytes]],
+        reading: Reading,
+        answers: list[Any],
+        deadline: float | None = None,
+    ) -> Operation[None]:
+        """Send statements ahead of their replies, and read those.
+
+        ``take``, called in their turn, returns them; ``answers`` gets for each, as soon
+        as that is there, the list of its replies or its error.
+        """
+        channel = self._usable_channel()
+
+        def start() -> Any:
+            return channel.pipeline(take(), reading, answers)
+
+        operation = drive(self, state.START, start, (), channel.resume, deadline)
+        try:
+            yield from self._next(operation)
+        finally:
+            self._note_errors(answers)
+
     def abandon(self, reader: Callable[[], object]) -> None:
         """Leave the rest of a reader's stream to whoever comes next."""
         if self.reader is reader:

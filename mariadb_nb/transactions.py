@@ -51,6 +51,8 @@ class Transaction:
     ) -> None:
         #: ``Session.rollbacks`` when it began.
         self.rollbacks = 0
+        #: Whether autocommit was turned off inside, to be turned on at the end.
+        self.autocommit_is_off = False
         self._savepoint = f"mariadb_nb_{depth}" if in_transaction else None
         self._level = isolation(isolation_level) if isolation_level else None
         self._read_only = read_only
@@ -82,7 +84,8 @@ class Transaction:
             in_transaction: whether the server still has it; a deadlock ends it.
         """
         if self._savepoint is None:
-            return ["ROLLBACK" if failed else "COMMIT"]
+            restored = ["SET autocommit = 1"] if self.autocommit_is_off else []
+            return ["ROLLBACK" if failed else "COMMIT", *restored]
         if failed and not in_transaction:
             return []
         release = [f"RELEASE SAVEPOINT {self._savepoint}"]

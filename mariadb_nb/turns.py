@@ -19,7 +19,7 @@ from . import state
 from .errors import Busy, Deadlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from .operations import Pair
     from .options import Options
@@ -44,6 +44,7 @@ class Turns(ABC):
             known. When the reader is gone, the next statement gets rid of the rest.
         rollbacks: how many transactions the server rolled back by itself.
         as_new: whether no operation has begun since the session was connected or reset.
+        queued: what a pipeline that is open has not sent yet; None if there is none.
     """
 
     options: Options
@@ -55,6 +56,7 @@ class Turns(ABC):
         self.reader: Callable[[], object] | None = None
         self.rollbacks = 0
         self.as_new = False
+        self.queued: Collection[object] | None = None
         self._turn: dict[str, object] = {}
         #: The event that ends the connection as soon as nobody is at work on it.
         self._ending: str | None = None
@@ -83,6 +85,11 @@ class Turns(ABC):
 
     def enter(self, event: str, owner: object) -> None:
         """Begin an operation, or raise ``Busy`` or ``InterfaceError``."""
+        if self.queued and event is state.START:
+            raise Busy(
+                "statements of a pipeline wait to be sent on this connection: sync() "
+                "it first"
+            )
         if self._turn.setdefault(_TURN, owner) is not owner:
             raise state.refusal(
                 state.CONNECTING if self.state is state.CONNECTING else state.BUSY
@@ -156,6 +163,12 @@ class Turns(ABC):
         else:
             self._settle()
             self._status_is_old = True  # what was drained may have ended in an error
+
+    def _note_errors(self, answers: list[Any]) -> None:
+        """Look at the errors among the answers to a pipeline, for what they mean."""
+        self.rollbacks += sum(isinstance(answer, Deadlock) for answer in answers)
+        if answers and isinstance(answers[-1], Exception):
+            self._status_is_old = True
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:

@@ -266,6 +266,13 @@ async def transactions(conn: Connection, _: Any) -> Any:
     return cur.rowcount
 
 
+async def pipeline(conn: Connection, _: Any) -> Any:
+    async with conn.pipeline() as pipe:
+        sql = "SELECT REPEAT('x', ?), LENGTH(?)"
+        results = [pipe.execute(sql, (99_999, "y" * 9_999)) for _ in range(20)]
+    return {len(result.fetchone()[0]) for result in results}
+
+
 async def commit(conn: Connection, _: Any) -> Any:
     await conn.execute(f"DELETE FROM {TABLE} WHERE x = 1")
     await conn.commit()
@@ -312,6 +319,7 @@ SCENARIOS: dict[str, Scenario] = {
     "executemany": Scenario(execute_many, 3),
     "callproc": Scenario(call, (3, 6)),
     "transactions": Scenario(transactions, 2),
+    "pipeline": Scenario(pipeline, {99_999}),
     "commit": Scenario(commit, None, insert_one),
     "rollback": Scenario(rollback, None, insert_one),
     "settings": Scenario(change_settings, []),

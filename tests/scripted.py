@@ -68,7 +68,7 @@ class ScriptedChannel:
         self.statements: list[bytes] = []
         self.closed = self.broken = self.busy = self.midway = False
         self.foreign = False
-        self.streaming = self.more = False
+        self.streaming = self.more = self.ahead = False
         self.server_status, self.mode, self.database = 2, 0, "test"
         self._discarding = False
         self._steps: deque[Step] = deque()
@@ -96,6 +96,7 @@ class ScriptedChannel:
             return step
         self.busy = self.streaming = step.rows and not self._discarding
         self.broken = step.lost
+        self.ahead = False
         unwanted, self._discarding = self._discarding, False
         if isinstance(step.value, BaseException) and (self.broken or not unwanted):
             raise step.value
@@ -108,6 +109,11 @@ class ScriptedChannel:
         if self.busy:
             self.library.fault("query() while rows are left")
         return self._begin("query", self.library.steps_of(sql))
+
+    def pipeline(self, sql: list[bytes], reading: object, answers: object) -> Any:
+        self.statements += sql
+        self.ahead = len(sql) > 1
+        return self._begin("pipeline", self.library.steps_of(sql[0]))
 
     def fetch(self, count: int) -> Any:
         return self._begin("fetch", self.library.reads)
@@ -149,6 +155,7 @@ class ScriptedChannel:
     def close(self) -> None:
         self.calls["close"] += 1
         self.closed, self.midway, self.busy, self.streaming = True, False, False, False
+        self.ahead = False
         if self.address in self.library.open:  # else the C API was faster
             self.library.closed(self.address)
 

@@ -72,6 +72,8 @@ def operations(
     return {
         "query": lambda: session.query(SQL, PLAIN, deadline=deadline),
         "stream": lambda: session.query(SQL, PLAIN, **stream),
+        "pipeline": lambda: session.pipeline(lambda: [SQL], PLAIN, [], deadline),
+        "ahead": lambda: session.pipeline(lambda: [SQL, SQL], PLAIN, [], deadline),
         "fetch": lambda: session.fetch(10, deadline),
         "next_result": lambda: session.next_result(deadline),
         "ping": lambda: session.ping(deadline),
@@ -82,7 +84,8 @@ def operations(
 
 READS = ("fetch", "next_result")
 PAIRS = ("ping", "reset", "change_user")
-NAMES = ("query", "stream", *READS, *PAIRS)
+PIPELINES = ("pipeline", "ahead")
+NAMES = ("query", "stream", *PIPELINES, *READS, *PAIRS)
 
 
 def begin(library: ScriptedLibrary, name: str, **options: Any) -> tuple[Session, Any]:
@@ -108,8 +111,12 @@ def begin_at(
 
 
 def keeps(name: str, on_cancel: str) -> bool:
-    """Whether the connection is kept: what was sent by a pair cannot be killed."""
-    return name not in PAIRS and on_cancel == "kill"
+    """Whether the connection is kept.
+
+    What was sent by a pair cannot be killed, and of what was sent ahead nothing else
+    would be left undone.
+    """
+    return name not in (*PAIRS, "ahead") and on_cancel == "kill"
 
 
 def waits_of(name: str) -> int:

@@ -181,6 +181,27 @@ def test_nothing_is_told_of_an_earlier_statement(unix: Wire) -> None:
     unix.works()
 
 
+def drop_statements(wire: Wire) -> None:
+    """Leave statements to be closed, before whatever comes next."""
+    kept = [wire.finish(wire.channel.prepare(b"SELECT %d" % n)) for n in range(50)]
+    assert len(kept) == 50
+
+
+def test_statements_that_nobody_has_any_more_do_not_come_between(wire: Wire) -> None:
+    drop_statements(wire)
+    answers = pipeline(wire, "SELECT 1", "nonsense", "SELECT 2")
+    assert [rows(answers[0]), rows(answers[2])] == [[[(1,)]], [[(2,)]]]
+    drop_statements(wire)
+    outcome = wire.channel.pipeline([b"SELECT 1", b"SELECT 2"], READING, answers)
+    if outcome is not None:
+        assert wire.finish(wire.channel.discard()) is None
+    wire.works()
+    drop_statements(wire)
+    wire.channel.pipeline([b"SELECT SLEEP(60)"], READING, answers)
+    wire.channel.close()
+    wire.gone()
+
+
 # ---- who waits for whom ------------------------------------------------------------
 
 

@@ -203,6 +203,16 @@ def test_every_public_name_is_in_the_guide() -> None:
     assert sorted(public - words) == []
 
 
+def test_every_public_name_of_a_pipeline_is_in_its_guide() -> None:
+    import mariadb_nb
+
+    guide = (DOCS / "pipeline.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", guide))))
+    for facade in (mariadb_nb.Pipeline, mariadb_nb.aio.Pipeline, mariadb_nb.Result):
+        public = {name for name in dir(facade) if not name.startswith("_")}
+        assert sorted(public - words) == []
+
+
 def test_every_public_name_of_a_session_is_in_the_guide_to_loops() -> None:
     import mariadb_nb
 

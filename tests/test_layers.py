@@ -67,6 +67,13 @@ ALLOWED = {
         "session",
         "state",
     },
+    "_pipeline": {
+        "_cursor",
+        "_results",
+        "errors",
+        "parameters",
+        "state",
+    },
     "_connection": {
         "_cursor",
         "errors",
@@ -78,12 +85,14 @@ ALLOWED = {
         "transactions",
     },
     "cursor": {"_cursor", "_results"},
+    "pipeline": {"_cursor", "_pipeline"},
     "connection": {
         "_connection",
         "_cursor",
         "cursor",
         "errors",
         "options",
+        "pipeline",
         "rows",
         "runners",
         "session",
@@ -93,6 +102,7 @@ ALLOWED = {
     "aio": {
         "_connection",
         "_cursor",
+        "_pipeline",
         "_results",
         "errors",
         "options",
@@ -103,6 +113,7 @@ ALLOWED = {
         "wait",
     },
     "__init__": {
+        "_pipeline",
         "aio",
         "columns",
         "connection",
@@ -125,6 +136,7 @@ ALLOWED = {
         "errors",
         "option_checks",
         "options",
+        "pipeline",
         "pool",
         "runners",
         "session",

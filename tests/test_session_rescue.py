@@ -172,6 +172,35 @@ def test_reply_that_arrives_meanwhile_is_thrown_away(library: ScriptedLibrary) -
     assert works(library, session)
 
 
+def interrupted_ahead(session: Session) -> KeyboardInterrupt:
+    """Interrupt what was sent ahead, and return what it raised."""
+    operation = session.pipeline(lambda: [SQL, b"DELETE"], PLAIN, [])
+    next(operation)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        interrupt(operation, KeyboardInterrupt())
+    return raised.value
+
+
+def test_what_was_sent_ahead_ends_with_its_connection(library: ScriptedLibrary) -> None:
+    """KILL QUERY would end one statement, and the server would go on to the next."""
+    session = library.connected()
+    raised = interrupted_ahead(session)
+    side = library.channels[1]
+    assert side.statements[-1] == b"KILL 1"
+    assert side.closed
+    assert library.kills == []
+    assert "more statements had been sent" in raised.__notes__[0]
+    assert session.state == "BROKEN"
+    assert not works(library, session)
+
+
+def test_kill_of_what_was_sent_ahead_that_is_refused(library: ScriptedLibrary) -> None:
+    session = library.connected()
+    library.statements[b"KILL 1"] = (READ, Ends(REFUSED))
+    assert REFUSED.message in interrupted_ahead(session).__notes__[0]
+    assert not works(library, session)
+
+
 RESCUE_WAITS = 4
 
 

@@ -212,6 +212,7 @@ def call_plainly(hook: Callable[..., Coroutine[Any, Any, T]], conn: Any) -> T:
 TWINS: Final[dict[type, type]] = {
     mariadb_nb.Connection: aio.Connection,
     mariadb_nb.Cursor: aio.Cursor,
+    mariadb_nb.Pipeline: aio.Pipeline,
     mariadb_nb.Pool: aio.Pool,
 }
 
