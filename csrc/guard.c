@@ -82,11 +82,18 @@ nb_refuse(const nb_function *function, const void *address, unsigned int code, c
     return refuse(function, address, function->kind == NB_RESULT ? ANYBODY : NULL, code, why);
 }
 
-/* Refuses, and lets the connection's mysql_errno() tell too.  Returns -1. */
+/*
+ * Refuses, and lets the connection's mysql_errno() tell too.  Not of a statement whose
+ * connection was closed: it tells itself, and the address may be another's by now.
+ * Returns -1.
+ */
 int
 nb_refuse_on(nb_call *call, unsigned int code, const char *why)
 {
-    return refuse(call->function, call->handle->address, call->turn->address, code, why);
+    bool alone = call->turn->closed && call->handle->kind == NB_STATEMENT;
+    const void *connection = alone ? NULL : call->turn->address;
+
+    return refuse(call->function, call->handle->address, connection, code, why);
 }
 
 int

@@ -11,10 +11,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import every_function
-from capi_support import error, fetch, query, rows, stmt_error, unpack
+from capi_support import (
+    connect_arguments,
+    error,
+    fetch,
+    query,
+    rows,
+    stmt_error,
+    unpack,
+    use_tls,
+)
 from case_table import Cases
 from misuse_cases import INVALID, OUT_OF_SYNC, at_once, connect, prepared
 from misuse_replies import LOST, assert_answers, kill
+from server_place import place
 
 from mariadb_nb.capi import ffi, lib
 
@@ -64,6 +74,25 @@ def refusal_of_a_statement_that_was_at_the_same_address(transport: str) -> None:
     assert lib.mysql_stmt_error(stmt)[0] == b"\0"
     assert lib.mysql_stmt_close(stmt) == 0
     lib.mysql_close(mysql)
+
+
+@CASES
+def refusal_of_a_statement_whose_connection_was_at_the_same_address(
+    transport: str,
+) -> None:
+    memory = ffi.new("MYSQL *")
+    assert lib.mysql_init(memory) == memory
+    use_tls(memory, place(), transport)
+    arguments = connect_arguments(place(), transport)
+    assert lib.mysql_real_connect(memory, *arguments) == memory, error(memory)
+    stmt = prepared(memory, b"SELECT 1")
+    lib.mysql_close(memory)
+    assert lib.mysql_init(memory) == memory
+    assert lib.mysql_stmt_execute(stmt) != 0
+    assert lib.mysql_stmt_errno(stmt) == lib.CR_STMT_CLOSED
+    assert lib.mysql_errno(memory) == 0, error(memory)
+    assert lib.mysql_stmt_close(stmt) == 0
+    lib.mysql_close(memory)
 
 
 @CASES
