@@ -80,6 +80,10 @@ class Pair:
         self.far.close()
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 def until(wait: Wait) -> Operation[int]:
     """Wait, as often as it is woken for nothing; returns the mask."""
     mask = 0
@@ -107,10 +111,19 @@ def reading(pair: Pair, times: int = 1) -> Operation[list[int]]:
     return masks
 
 
-def cleaning(pair: Pair, log: list[object], seconds: float = 0.02) -> Operation[None]:
-    """Wait for ever; if that is interrupted, clean up for a while."""
+def cleaning(
+    pair: Pair,
+    log: list[object],
+    seconds: float = 0.02,
+    begin: Callable[[], object] = nothing,
+) -> Operation[None]:
+    """Wait for ever; if that is interrupted, clean up for a while.
+
+    ``begin`` is called when what interrupts can come.
+    """
     log.append("started")
     try:
+        begin()
         yield from until(Wait(pair.fd, READ))
     except GeneratorExit:
         log.append("closed")
@@ -178,10 +191,6 @@ class World(ABC):
         self, operation: Operation[Any], times: int, then: Then, keep: int
     ) -> object:
         """Do it in this world's way; returns what came out."""
-
-
-def nothing() -> None:
-    """Do nothing."""
 
 
 def outcome(call: Callable[[], _T]) -> _T | BaseException:

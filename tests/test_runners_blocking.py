@@ -45,6 +45,11 @@ def test_a_signal_whose_handler_returns_does_not_end_a_wait(
     assert len(calls) >= 3
 
 
+def ring() -> None:
+    """Have SIGALRM come soon: called where it may come from now on."""
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize("error", [TimeoutError, SystemExit])
 def test_what_a_signal_handler_raises_interrupts(
@@ -55,9 +60,8 @@ def test_what_a_signal_handler_raises_interrupts(
 
     log: list[object] = []
     signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.02)
     with pytest.raises(error, match="mine"):
-        kind().run(cleaning(pair, log))
+        kind().run(cleaning(pair, log, begin=ring))
     assert log == ["started", "clean"]
 
 
@@ -70,13 +74,13 @@ def test_an_ordinary_error_gives_way_to_what_the_clean_up_raises(
 
     def fail() -> Operation[None]:
         try:
+            ring()
             yield from until(Wait(pair.fd, READ))
         except TimeoutError:
             yield from until(Wait(pair.fd, WRITE))
             raise LookupError from None
 
     signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.02)
     with pytest.raises(LookupError) as raised:
         kind().run(fail())
     assert isinstance(raised.value.__context__, TimeoutError)

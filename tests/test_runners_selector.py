@@ -257,13 +257,16 @@ def test_a_keyboard_interrupt_leaves_everything_where_it_was(
     def handle_signal(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    def run() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        runner.run()
+
     before = signal.signal(signal.SIGALRM, handle_signal)
     try:
         handle = runner.submit(reading(pair))
         runner.run_once()
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
         with pytest.raises(KeyboardInterrupt):
-            runner.run()
+            run()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
