@@ -328,6 +328,42 @@ def test_statement_changes_type_with_its_parameters(unix: Wire) -> None:
         assert unix.execute(prepared, value)[0].rows == [(value,)]
 
 
+def test_format_of_columns_that_are_sent_anew(unix: Wire) -> None:
+    """The library forgets it; without it JSON would be a str."""
+    prepared = unix.prepare("SELECT JSON_ARRAY(?) AS a, JSON_OBJECT('k', 1) AS b")
+    for value in (1, "x", None, 1, 1):
+        assert unix.execute(prepared, value)[0].rows == [([value], {"k": 1})]
+    unix.query("CREATE TEMPORARY TABLE formats (a JSON, b UUID)")
+    unix.query(
+        "INSERT INTO formats VALUES ('[1]', '00000000-0000-0000-0000-000000000001')"
+    )
+    stored = unix.prepare("SELECT * FROM formats")
+    for change in ("COMMENT 'a'", "ADD c JSON DEFAULT '[2]'", "DROP b"):
+        unix.query(f"ALTER TABLE formats {change}")
+        for _ in range(2):
+            text = unix.rows("SELECT * FROM formats")
+            assert unix.execute(stored)[0].rows == text
+
+
+def test_epoch_changes_with_what_statements_mean(unix: Wire) -> None:
+    names = "sql_mode,session_track_schema,session_track_system_variables"
+    unix.query(f"SET session_track_system_variables = CONCAT('autocommit,', '{names}')")
+    for sql, variables, databases in (
+        ("SELECT 1", 0, 0),
+        ("SET autocommit = 0", 0, 0),
+        ("SET sql_mode = 'ANSI_QUOTES'", 1, 0),
+        ("USE information_schema", 0, 1),
+        ("USE test; SET sql_mode = ''", 1, 1),
+        ("SET @a = 1", 0, 0),
+        ("PREPARE p FROM 'SET sql_mode = DEFAULT'", 0, 0),
+        ("EXECUTE p", 1, 0),
+        ("SET session_track_schema = 0", 1, 0),
+    ):
+        before = unix.channel.epoch
+        unix.query(sql)
+        assert unix.channel.epoch - before == (variables << 32) + databases, sql
+
+
 def test_another_reading_each_time(unix: Wire) -> None:
     prepared = unix.prepare("SELECT ? AS a")
     for number in range(3):

@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -251,9 +252,79 @@ def test_what_cannot_be_prepared() -> None:
         assert Template(sql, 0).preparable == sent
 
 
-def test_lists_are_not_bound() -> None:
-    for value in ([1, 2], (1,), [], [[1]]):
-        assert Template("SELECT 1 IN ?", 0).bind((value,)) is None
+def test_what_is_only_written_into_the_text() -> None:
+    for value in ([1, 2], (1,), [], [[1]], timedelta(microseconds=-1)):
+        assert Template("SELECT a FROM t WHERE a = ?", 0).bind((value,)) is None
+    limit = Template("SELECT a FROM t LIMIT ?, ?", 0)
+    for value in (-1, 1 << 63, True, None, "1", 1.0):
+        assert limit.bind((0, value)) is None
+    assert limit.bind((0, (1 << 63) - 1)) is not None
+
+
+#: Statements of which it is known that their parameters are only compared or stored.
+EQUIVALENT = (
+    "SELECT * FROM t WHERE id = ?",
+    "SELECT * FROM t",
+    "SELECT a FROM t UNION SELECT 1",
+    "INSERT INTO t VALUES (?, ?, NOW()), (?, 1)",
+    "insert into t (a, b) values (%s, %s) on duplicate key update b = %s",
+    "REPLACE INTO t SET a = ?",
+    "UPDATE t SET a = ?, n = n + ? WHERE id = ?",
+    "SELECT a FROM t WHERE a BETWEEN ? AND ? AND b IN (?, ?) LIMIT ? OFFSET ?",
+    "SELECT a FROM t LIMIT ?, ?",
+    "SELECT a FROM t WHERE (a, b) IN ((?, ?), (?,?))",
+    "SELECT a FROM t WHERE a NOT LIKE ? ORDER BY a",
+    "SELECT a FROM t WHERE UPPER(a) = ? OR a <> ? OR a <=> ?",
+    "DELETE FROM t WHERE a <= ? RETURNING a",
+    "SELECT a, b >= ? AS c FROM t JOIN u ON u.a = ? LEFT JOIN v ON v.a = ?",
+    "SELECT CASE WHEN a = ? THEN 1 ELSE 2 END AS x FROM t",
+    "WITH q AS (SELECT a FROM t WHERE a > ?) SELECT * FROM q",
+    "SELECT a FROM t WHERE a IN (SELECT b FROM u WHERE c = ?)",
+    "SELECT a FROM t WHERE a = %(x)s FOR UPDATE",
+)
+#: And others: parameters may count otherwise, or the statement itself does.
+OTHERS = (
+    "SELECT ?",
+    "SELECT a, ? FROM t",
+    "SELECT ? = a FROM t",
+    "INSERT INTO t VALUES (?, UPPER(?))",
+    "INSERT INTO t SELECT ?, a FROM u",
+    "SELECT a FROM t WHERE a AND ?",
+    "SELECT a FROM t WHERE b BETWEEN 1 AND 2 AND ?",
+    "SELECT a FROM t WHERE a = ? UNION SELECT 1",
+    "SELECT * FROM (VALUES (?)) q",
+    "VALUES (?), (?)",
+    "SELECT @a",
+    "SELECT @@sql_mode",
+    "SET a = ?",
+    "CALL p(?)",
+    "SELECT a FROM t WHERE a = -?",
+    "SELECT a FROM t WHERE a = ? + 1",
+    "SELECT a FROM t WHERE a = ? COLLATE utf8mb4_bin",
+    "SELECT a FROM t WHERE a = DATE ?",
+    "SELECT a FROM t WHERE a = UPPER(?)",
+    "SELECT a FROM t WHERE (a, b) = (?, ?)",
+    "SELECT a FROM t ORDER BY ?",
+    "SELECT a FROM t GROUP BY ?",
+    "SELECT a FROM t LIMIT 10, ?",
+    "SELECT a FROM t WHERE a = ? /*!50000 AND 1 */",
+    "SELECT ROW_COUNT()",
+    "SELECT a INTO OUTFILE 'x' FROM t",
+    "DO 1",
+    "",
+    "(" * 40 + "SELECT 1" + ")" * 40,
+    "SELECT " + "(" * 40 + "1" + ")" * 40,
+)
+
+
+@pytest.mark.parametrize("sql", EQUIVALENT)
+def test_statement_that_means_the_same_when_it_is_prepared(sql: str) -> None:
+    assert Template(sql, 0).equivalent
+
+
+@pytest.mark.parametrize("sql", OTHERS)
+def test_statement_of_which_that_is_not_known(sql: str) -> None:
+    assert not Template(sql, 0).equivalent
 
 
 def test_parameters_outlive_what_they_came_from(wire: Wire) -> None:

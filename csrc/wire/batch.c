@@ -38,23 +38,10 @@ advance(parser *p)
     } while (p->token.kind == WIRE_BLANK);
 }
 
-/* Whether the token is a word; it is given in upper case. */
 static bool
 is_word(const parser *p, const char *word)
 {
-    const size_t length = p->token.end - p->token.start;
-    const char *text = p->scan.sql + p->token.start;
-
-    if (p->token.kind != WIRE_WORD || length != strlen(word)) {
-        return false;
-    }
-    for (size_t i = 0; i < length; i++) {
-        const char c = text[i];
-        if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != word[i]) {
-            return false;
-        }
-    }
-    return true;
+    return wire_token_is(&p->scan, &p->token, word);
 }
 
 static bool

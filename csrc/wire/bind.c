@@ -9,6 +9,9 @@
 #include "channel.h"
 #include "template.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 /* Where the value of one parameter is that has no memory of its own. */
 typedef union cell {
     long long integer;
@@ -26,7 +29,7 @@ typedef struct target {
     MYSQL_BIND *bind;
     cell *cell;
     PyObject **kept;
-    bool listed; /* a value was a list, which is a part of SQL */
+    bool textual; /* a value can only be written into the text */
 } target;
 
 static cell *
@@ -78,14 +81,41 @@ bind_boolean(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject 
     return bind_long(writer, value == Py_True, false);
 }
 
+/* Binds digits as the integer for which the server takes the literal; 1 if it is none. */
+static int
+bind_small(wire_writer *writer, const char *digits)
+{
+    char *end = NULL;
+    long long value;
+
+    errno = 0;
+    value = strtoll(digits, &end, 10);
+    if (*end != '\0') {
+        return 1;
+    }
+    if (errno == 0) {
+        return bind_long(writer, value, false);
+    }
+    errno = 0;
+    value = (long long)strtoull(digits, &end, 10);
+    return errno == 0 && digits[0] != '-' ? bind_long(writer, value, true) : 1;
+}
+
 /* A number whose digits are those of its literal. */
 static int
 bind_digits(wire_writer *writer, const wire_encoding *how, PyObject *value, wire_form literal)
 {
     PyObject *digits; /* new */
+    int status;
 
-    if (literal(writer, how, value) < 0) {
+    if (literal(writer, how, value) < 0 || wire_write(writer, "", 1) < 0) {
         return -1;
+    }
+    writer->at--;
+    status = bind_small(writer, writer->start);
+    if (status <= 0) {
+        writer->at = writer->start;
+        return status;
     }
     digits = wire_writer_finish(writer);
     wire_writer_start(writer);
@@ -101,17 +131,9 @@ bind_integer(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
     int overflow = 0;
     const long long small = PyLong_AsLongLongAndOverflow(value, &overflow);
-    unsigned long long large;
 
     if (overflow == 0) {
         return small == -1 && PyErr_Occurred() ? -1 : bind_long(writer, small, false);
-    }
-    if (overflow > 0) {
-        large = PyLong_AsUnsignedLongLong(value);
-        if (large != (unsigned long long)-1 || !PyErr_Occurred()) {
-            return bind_long(writer, (long long)large, true);
-        }
-        PyErr_Clear();
     }
     return bind_digits(writer, how, value, wire_long_literal);
 }
@@ -153,12 +175,23 @@ bind_bytes(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject *v
                        (size_t)PyBytes_GET_SIZE(value), Py_NewRef(value));
 }
 
+/* It is not an error: the statement is sent as text. */
 static int
-bind_moment(wire_writer *writer, const wire_encoding *Py_UNUSED(how), const MYSQL_TIME *moment)
+refuse(wire_writer *writer, const wire_encoding *how, const char *what)
+{
+    ((target *)writer)->textual = true;
+    return wire_refuse(how, how->state->NotSupportedError, "is a %s and cannot be bound", what);
+}
+
+static int
+bind_moment(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *moment)
 {
     target *to = (target *)writer;
     enum enum_field_types type = MYSQL_TYPE_TIME;
 
+    if (moment->neg) { /* as a number, the server takes a bound one for positive */
+        return refuse(writer, how, "negative duration");
+    }
     to->cell->moment = *moment;
     if (moment->time_type == MYSQL_TIMESTAMP_TIME) {
         to->cell->moment.day = moment->hour / 24;
@@ -173,10 +206,7 @@ bind_moment(wire_writer *writer, const wire_encoding *Py_UNUSED(how), const MYSQ
 static int
 refuse_list(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
-    ((target *)writer)->listed = true;
-    return wire_refuse(how, how->state->NotSupportedError,
-                       "is a %s, which stands in the text of a statement: it cannot be bound",
-                       Py_TYPE(value)->tp_name);
+    return refuse(writer, how, Py_TYPE(value)->tp_name);
 }
 
 static const wire_forms bound_forms = {
@@ -193,11 +223,21 @@ static const wire_forms bound_forms = {
 
 /* ---- All parameters of a statement ------------------------------------------------- */
 
+/* As text, LIMIT takes nothing else; it is read otherwise when it is bound. */
+static bool
+is_row_count(PyObject *value, const wire_encoding *how)
+{
+    int overflow = 0;
+
+    return how->encoders == NULL && PyLong_CheckExact(value) &&
+           PyLong_AsLongLongAndOverflow(value, &overflow) >= 0 && overflow == 0;
+}
+
 /* Binds each of the values; 1 if one cannot be bound. */
 static int
 bind_values(wire_bound *self, const wire_template *template, PyObject *values, wire_encoding *how)
 {
-    target to = {.listed = false};
+    target to = {.textual = false};
     int status = 0;
 
     wire_writer_start(&to.writer);
@@ -210,11 +250,17 @@ bind_values(wire_bound *self, const wire_template *template, PyObject *values, w
         to.bind = &self->binds[i];
         to.cell = &cells_of(self)[i];
         to.kept = &kept_of(self)[i];
-        status = wire_encode(&to.writer, how, value);
+        if (template->slots[i].rows && !is_row_count(value, how)) {
+            to.textual = true;
+            status = 1;
+        }
+        else {
+            status = wire_encode(&to.writer, how, value);
+        }
         Py_DECREF(value);
     }
     wire_writer_free(&to.writer);
-    if (to.listed) {
+    if (to.textual) {
         PyErr_Clear();
         return 1;
     }

@@ -28,6 +28,7 @@ typedef struct wire_reply {
     unsigned int warning_count;
     unsigned int server_status;
     bool has_rows;       /* set before anybody has the reply */
+    uint64_t unsettled;  /* what it adds to the channel's epoch */
     atomic_bool settled; /* from now on nothing changes, but for columns */
 } wire_reply;
 
@@ -135,6 +136,7 @@ struct wire_channel {
     atomic_int inside;               /* a call is going on */
     atomic_int standing;             /* WIRE_* bits as of the last call; any thread may read it */
     wire_dropped *dropped;           /* owned reference */
+    _Atomic(uint64_t) epoch;         /* see facts.c */
 
     /* The rest belongs to the call that is going on. */
 

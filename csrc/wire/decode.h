@@ -33,6 +33,11 @@ typedef struct wire_reading {
     PyObject *by_column; /* name of a column */
 } wire_reading;
 
+/* What the library hangs on a field that has extended metadata. */
+typedef struct {
+    MARIADB_CONST_STRING metadata[MARIADB_FIELD_ATTR_LAST + 1];
+} wire_extension;
+
 struct wire_decimals;
 
 struct wire_column {

@@ -105,6 +105,16 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
     return PyLong_FromLong(mode);
 }
 
+/*
+ * Grows whenever the server tells that statements may mean something else than before: by 1
+ * with the default database, by 1 << 32 with a variable that is tracked.
+ */
+static PyObject *
+channel_epoch(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(atomic_load_explicit(&self->epoch, memory_order_relaxed));
+}
+
 static PyObject *
 channel_foreign(wire_channel *self, void *Py_UNUSED(closure))
 {
@@ -117,6 +127,10 @@ PyGetSetDef wire_channel_facts[] = {
     {"standing", (getter)channel_standing, NULL,
      PyDoc_STR(
          "0: ready for a statement, 1: one is not through, 2: broken, only close() is of use."),
+     NULL},
+    {"epoch", (getter)channel_epoch, NULL,
+     PyDoc_STR(
+         "Another number after each change of the database or of a variable that is tracked."),
      NULL},
     {"foreign", (getter)channel_foreign, NULL,
      PyDoc_STR("It belongs to the process that was forked."), NULL},

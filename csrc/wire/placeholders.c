@@ -157,5 +157,7 @@ wire_template_fill(wire_template *template, PyObject *text)
         PyErr_NoMemory();
         return -1;
     }
+    template->equivalent = wire_is_equivalent(sql, (size_t)length, template->mode,
+                                              template->count != 0 ? template->slots : NULL);
     return build(template, sql, (size_t)length);
 }

@@ -38,15 +38,36 @@ wire_raise(wire_state *state, MYSQL *mysql)
 
 /* ---- What the server says beside the rows -------------------------------------- */
 
-/* The changes of the session's state of one kind, added to a list. */
-static int
-add_changes(PyObject *changes, MYSQL *mysql, enum enum_session_state_type kind)
+/*
+ * What a change adds to the epoch, after which statements may mean something else: another
+ * default database does, and a variable that is not about transactions.  Of variables, name
+ * and value follow each other.
+ */
+static uint64_t
+unsettled_by(enum enum_session_state_type kind, bool name, const char *data, size_t length)
 {
+    static const char autocommit[] = "autocommit";
+
+    if (kind != SESSION_TRACK_SYSTEM_VARIABLES) {
+        return kind == SESSION_TRACK_SCHEMA;
+    }
+    if (!name || (length == sizeof(autocommit) - 1 && memcmp(data, autocommit, length) == 0)) {
+        return 0;
+    }
+    return (uint64_t)1 << 32;
+}
+
+/* The changes of the session's state of one kind, added to those of a reply. */
+static int
+add_changes(wire_reply *reply, MYSQL *mysql, enum enum_session_state_type kind)
+{
+    PyObject *changes = reply->changes; /* borrowed */
     const char *data;
     size_t length;
     int status = mysql_session_track_get_first(mysql, kind, &data, &length);
 
-    while (status == 0) {
+    for (bool name = true; status == 0; name = !name) {
+        reply->unsettled += unsettled_by(kind, name, data, length);
         PyObject *change = Py_BuildValue(
             "(iN)", (int)kind, PyUnicode_DecodeUTF8(data, (Py_ssize_t)length, "replace")); /* new */
         if (change == NULL || PyList_Append(changes, change) < 0) {
@@ -80,7 +101,7 @@ take_facts(wire_reply *reply, MYSQL *mysql)
             return -1;
         }
         for (int kind = SESSION_TRACK_BEGIN; kind <= SESSION_TRACK_END; kind++) {
-            if (add_changes(reply->changes, mysql, (enum enum_session_state_type)kind) < 0) {
+            if (add_changes(reply, mysql, (enum enum_session_state_type)kind) < 0) {
                 return -1;
             }
         }

@@ -285,3 +285,21 @@ wire_scan_next(wire_scan *scan, wire_token *token)
     token->end = scan->at;
     token->conditional = scan->comment == WIRE_CONDITIONAL;
 }
+
+bool
+wire_token_is(const wire_scan *scan, const wire_token *token, const char *word)
+{
+    const size_t length = token->end - token->start;
+    const char *text = scan->sql + token->start;
+
+    if (token->kind != WIRE_WORD || length != strlen(word)) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        const char c = text[i];
+        if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != word[i]) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -8,6 +8,7 @@
  */
 
 #include "channel.h"
+#include "decode.h"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -43,6 +44,27 @@ static bool
 is_described(const wire_statement *self)
 {
     return self->stmt->bind != NULL && self->stmt->bind[0].extension == self;
+}
+
+/*
+ * The library forgets the last attribute of a column when it takes over columns that the
+ * server has sent anew: its format, which is "json" or nothing.
+ */
+static void
+restore_formats(MYSQL_STMT *stmt)
+{
+    static const MARIADB_CONST_STRING json = {"json", 4};
+    const MYSQL_FIELD *sent = stmt->mysql->fields;
+
+    for (unsigned int i = 0; sent != NULL && i < stmt->field_count; i++) {
+        MARIADB_CONST_STRING format = {NULL, 0};
+        if (sent[i].extension != NULL && stmt->fields[i].extension != NULL &&
+            mariadb_field_attr(&format, &sent[i], MARIADB_FIELD_ATTR_FORMAT_NAME) == 0 &&
+            format.length == json.length && memcmp(format.str, json.str, json.length) == 0) {
+            wire_extension *extension = stmt->fields[i].extension;
+            extension->metadata[MARIADB_FIELD_ATTR_FORMAT_NAME] = json;
+        }
+    }
 }
 
 static int
@@ -81,8 +103,11 @@ wire_statement_expect(wire_statement *self, wire_reply *reply, PyObject *reading
 {
     wire_plan *plan;
 
-    if (!is_described(self) && describe(self) < 0) {
-        return -1;
+    if (!is_described(self)) {
+        restore_formats(self->stmt);
+        if (describe(self) < 0) {
+            return -1;
+        }
     }
     plan = self->plan;
     self->plan = NULL;

@@ -218,6 +218,9 @@ end_reply(wire_channel *self)
     if (wire_reply_settle(self->reply, self->mysql) < 0) {
         remember_failure(self);
     }
+    if (self->reply->unsettled != 0) {
+        atomic_fetch_add_explicit(&self->epoch, self->reply->unsettled, memory_order_relaxed);
+    }
     if (!more) {
         return complete(self);
     }

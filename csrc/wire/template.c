@@ -256,7 +256,7 @@ PyDoc_STRVAR(template_bind_doc,
              "bind($self, params, encoders=None, /)\n--\n\n"
              "The parameters for a prepared statement of the same text: a Bound.\n\n"
              "Takes and raises what render() does.  None if one of them can only be written\n"
-             "into the text: a list.");
+             "into the text: a list, a negative duration, or no number of rows for LIMIT.");
 
 static PyObject *
 template_bind(PyObject *object, PyObject *const *args, Py_ssize_t count)
@@ -320,6 +320,12 @@ template_get_count(PyObject *object, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+template_get_equivalent(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((wire_template *)object)->equivalent);
+}
+
+static PyObject *
 template_get_batch(PyObject *object, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(((wire_template *)object)->batch);
@@ -362,6 +368,8 @@ static PyGetSetDef template_properties[] = {
      PyDoc_STR("what a server can prepare, bytes with ? for placeholders; None: it cannot"), NULL},
     {"style", template_get_style, NULL, PyDoc_STR("qmark, format, pyformat or none"), NULL},
     {"count", template_get_count, NULL, PyDoc_STR("how many placeholders it has"), NULL},
+    {"equivalent", template_get_equivalent, NULL,
+     PyDoc_STR("whether it is known to mean the same when it is prepared"), NULL},
     {"batch", template_get_batch, NULL,
      PyDoc_STR("whether it is an INSERT or REPLACE that can have several rows"), NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -55,6 +55,8 @@ typedef struct wire_scan {
 
 void wire_scan_start(wire_scan *scan, const char *sql, size_t length, int mode);
 void wire_scan_next(wire_scan *scan, wire_token *token);
+/* Whether a token is a word; it is given in upper case. */
+bool wire_token_is(const wire_scan *scan, const wire_token *token, const char *word);
 bool wire_is_word(char c); /* whether it can stand in a name without quotes */
 
 /* ---- writer.c ---------------------------------------------------------------- */
@@ -180,6 +182,7 @@ typedef struct wire_slot {
     size_t at;        /* in the template's text */
     PyObject *name;   /* owned; NULL unless the style is WIRE_PYFORMAT */
     bool conditional; /* as the token's */
+    bool rows;        /* it counts rows: LIMIT */
 } wire_slot;
 
 /* A statement without its placeholders; never changed once it is made. */
@@ -191,6 +194,7 @@ struct wire_template {
     wire_slot *slots; /* owned */
     char *text;       /* owned */
     size_t length;    /* of the text */
+    bool equivalent;  /* it means the same when it is prepared */
     bool batch;       /* an INSERT of one group of values, which stands in */
     size_t group;     /* the text from here */
     size_t tail;      /* to here */
@@ -222,6 +226,14 @@ PyObject *wire_value_of(const wire_template *template, PyObject *values, Py_ssiz
 /* Writes the text from one place to another, and the parameters in it. */
 int wire_render(wire_writer *writer, const wire_template *template, size_t from, size_t to,
                 PyObject *params, wire_encoding *how);
+
+/* ---- equivalent.c -------------------------------------------------------------------- */
+
+/*
+ * Whether a statement means the same when it is prepared.  slots: those of its placeholders,
+ * in which is noted which of them count rows; NULL: it has none.
+ */
+bool wire_is_equivalent(const char *sql, size_t length, int mode, wire_slot *slots);
 
 /* ---- batch.c ------------------------------------------------------------------------- */
 

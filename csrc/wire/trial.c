@@ -9,17 +9,12 @@
 
 #include <string.h>
 
-/* What the library hangs on a field that has extended metadata. */
-typedef struct {
-    MARIADB_CONST_STRING metadata[MARIADB_FIELD_ATTR_LAST + 1];
-} extension;
-
 /* Columns made of tuples; the texts belong to the list of tuples. */
 typedef struct {
     const MYSQL_FIELD *fields; /* borrowed: the server's, or own */
     unsigned int count;
-    MYSQL_FIELD *own;      /* owned, or NULL */
-    extension *extensions; /* owned, or NULL */
+    MYSQL_FIELD *own;           /* owned, or NULL */
+    wire_extension *extensions; /* owned, or NULL */
 } columns;
 
 static void
@@ -31,7 +26,7 @@ columns_free(columns *self)
 
 /* One column out of a tuple; extra: for what a MYSQL_FIELD has no room for. */
 static int
-take_field(PyObject *entry, MYSQL_FIELD *field, extension *extra)
+take_field(PyObject *entry, MYSQL_FIELD *field, wire_extension *extra)
 {
     Py_ssize_t lengths[7] = {0};
     char *name, *table, *org_table, *db, *org_name;

@@ -22,6 +22,7 @@
  *     login.c      what the library is kept from while it logs in
  *     scan.c writer.c placeholders.c template.c batch.c
  *                  statements with parameters
+ *     equivalent.c                    whether it is the same when it is prepared
  *     encode.c moment.c               what a parameter is
  *     literal*.c bind.c               how it is sent: in the text, or bound
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
