@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .columns import BINARY, DATETIME, NUMBER, ROWID, STRING, Column, FieldType
     from .connection import Connection, connect
     from .constructors import (
+        DEFAULT,
         Binary,
         Date,
         DateFromTicks,
@@ -69,6 +70,7 @@ paramstyle: Final = "qmark"
 __all__ = [
     "BINARY",
     "DATETIME",
+    "DEFAULT",
     "NUMBER",
     "ROWID",
     "STRING",
@@ -135,6 +137,7 @@ _HOMES: Final = {
     "FieldType": "columns",
     "Connection": "connection",
     "connect": "connection",
+    "DEFAULT": "constructors",
     "Binary": "constructors",
     "Date": "constructors",
     "DateFromTicks": "constructors",

@@ -84,7 +84,7 @@ class Channel:
     def execute(
         self,
         statement: Statement,
-        bound: Bound | None,
+        bound: Bound | bytes | None,
         reading: Reading,
         stream: Literal[False],
         /,
@@ -93,7 +93,7 @@ class Channel:
     def execute(
         self,
         statement: Statement,
-        bound: Bound | None,
+        bound: Bound | bytes | None,
         reading: Reading,
         stream: Literal[True],
         /,
@@ -117,6 +117,8 @@ class Channel:
     def more(self) -> bool: ...
     @property
     def epoch(self) -> int: ...
+    @property
+    def takes_bulks(self) -> bool: ...
     @property
     def foreign(self) -> bool: ...
     @property
@@ -155,10 +157,13 @@ class Template:
         encoders: Mapping[type, Callable[[Any], object]] | None = None,
         /,
     ) -> Bound | None: ...
+    @property
+    def bulk(self) -> bool: ...
     def render(
         self,
         params: tuple[Any, ...] | list[Any] | Mapping[str, Any],
         encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        row: int = -1,
         /,
     ) -> bytes: ...
     def batches(
@@ -166,8 +171,22 @@ class Template:
         rows: Iterable[Any],
         max_bytes: int,
         encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        first: int = 0,
         /,
     ) -> Iterator[tuple[bytes, int]]: ...
+    def bulks(
+        self,
+        rows: Iterable[Any],
+        max_bytes: int,
+        encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        first: int = 0,
+        /,
+    ) -> Bulk: ...
+
+@final
+class Bulk:
+    def build(self) -> tuple[bytes, int] | Literal[0] | None: ...
+    def rest(self) -> tuple[tuple[Any, ...], Iterable[Any]]: ...
 
 @final
 class Connector:

@@ -1,4 +1,4 @@
-"""PEP 249's constructors of values.
+"""PEP 249's constructors of values, and the parameter that has none.
 
 Parameters may be the plain types of Python; these names are for programs that are
 written for any driver. Ticks are seconds since the epoch, in local time as PEP 249
@@ -10,8 +10,10 @@ from __future__ import annotations
 from datetime import date as Date
 from datetime import datetime as Timestamp
 from datetime import time as Time
+from typing import Final, final
 
 __all__ = [
+    "DEFAULT",
     "Binary",
     "Date",
     "DateFromTicks",
@@ -22,6 +24,23 @@ __all__ = [
 ]
 
 Binary = bytes
+
+
+@final
+class _Default:
+    """The class of ``DEFAULT``: there is one object of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "mariadb_nb.DEFAULT"
+
+    def __reduce__(self) -> str:
+        return "DEFAULT"
+
+
+#: As a parameter: the column's own default, as the word DEFAULT in SQL.
+DEFAULT: Final = _Default()
 
 
 def DateFromTicks(ticks: float) -> Date:

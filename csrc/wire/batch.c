@@ -1,8 +1,8 @@
 /*
  * batch.c - many rows in one INSERT or REPLACE.
  *
- * Owns the grammar of the statements for which that is possible, and the packing.
- * It knows no server and sends nothing.
+ * Owns the packing; for which statements it is possible, is said by grammar.c.  It knows
+ * no server and sends nothing.
  *
  * What is different from one statement for each row, for who offers it:
  *
@@ -22,174 +22,6 @@
 
 #include <stdatomic.h>
 
-/* ---- The grammar ----------------------------------------------------------------- */
-
-/* The token at hand; blanks and comments are passed over. */
-typedef struct parser {
-    wire_scan scan;
-    wire_token token;
-} parser;
-
-static void
-advance(parser *p)
-{
-    do {
-        wire_scan_next(&p->scan, &p->token);
-    } while (p->token.kind == WIRE_BLANK);
-}
-
-static bool
-is_word(const parser *p, const char *word)
-{
-    return wire_token_is(&p->scan, &p->token, word);
-}
-
-static bool
-is_sign(const parser *p, char sign)
-{
-    return p->token.kind == WIRE_SIGN && p->scan.sql[p->token.start] == sign;
-}
-
-static bool
-take_word(parser *p, const char *word)
-{
-    const bool found = is_word(p, word);
-
-    if (found) {
-        advance(p);
-    }
-    return found;
-}
-
-static bool
-take_sign(parser *p, char sign)
-{
-    const bool found = is_sign(p, sign);
-
-    if (found) {
-        advance(p);
-    }
-    return found;
-}
-
-/* INSERT [LOW_PRIORITY | DELAYED | HIGH_PRIORITY] [IGNORE] [INTO], or REPLACE */
-static bool
-take_verb(parser *p)
-{
-    if (take_word(p, "INSERT")) {
-        if (!take_word(p, "LOW_PRIORITY") && !take_word(p, "DELAYED")) {
-            take_word(p, "HIGH_PRIORITY");
-        }
-        take_word(p, "IGNORE");
-    }
-    else if (!take_word(p, "REPLACE")) {
-        return false;
-    }
-    else if (!take_word(p, "LOW_PRIORITY")) {
-        take_word(p, "DELAYED");
-    }
-    take_word(p, "INTO");
-    return true;
-}
-
-/* A name, with the names of what it is in before it. */
-static bool
-take_name(parser *p)
-{
-    do {
-        if (p->token.kind != WIRE_WORD && p->token.kind != WIRE_NAME) {
-            return false;
-        }
-        advance(p);
-    } while (take_sign(p, '.'));
-    return true;
-}
-
-/* [(column, ...)] */
-static bool
-take_columns(parser *p)
-{
-    if (!take_sign(p, '(') || take_sign(p, ')')) {
-        return true;
-    }
-    do {
-        if (!take_name(p)) {
-            return false;
-        }
-    } while (take_sign(p, ','));
-    return take_sign(p, ')');
-}
-
-/* Whether the token means something else, or nothing, when rows are put together. */
-static bool
-is_bound_to_one_row(const parser *p)
-{
-    return p->token.kind == WIRE_END || p->token.kind == WIRE_HINT || is_sign(p, ';') ||
-           is_sign(p, '@') || is_word(p, "SELECT") || is_word(p, "LAST_INSERT_ID") ||
-           is_word(p, "ROW_COUNT") || is_word(p, "FOUND_ROWS");
-}
-
-/* (value, ...): notes where it stands. */
-static bool
-take_group(parser *p, size_t *start, size_t *end)
-{
-    size_t depth = 0;
-
-    if (!is_sign(p, '(')) {
-        return false;
-    }
-    *start = p->token.start;
-    do {
-        if (is_bound_to_one_row(p)) {
-            return false;
-        }
-        if (is_sign(p, '(')) {
-            depth++;
-        }
-        else if (is_sign(p, ')')) {
-            depth--;
-        }
-        *end = p->token.end;
-        advance(p);
-    } while (depth != 0);
-    return true;
-}
-
-/* [ON DUPLICATE KEY UPDATE ...] [RETURNING ...] [;], without placeholders */
-static bool
-take_tail(parser *p)
-{
-    if (take_word(p, "ON")) {
-        if (!take_word(p, "DUPLICATE") || !take_word(p, "KEY") || !take_word(p, "UPDATE")) {
-            return false;
-        }
-    }
-    else if (!take_word(p, "RETURNING")) {
-        take_sign(p, ';');
-        return p->token.kind == WIRE_END;
-    }
-    while (p->token.kind != WIRE_END && !is_sign(p, ';')) {
-        if (p->token.kind == WIRE_PLACEHOLDER || p->token.kind == WIRE_HINT) {
-            return false;
-        }
-        advance(p);
-    }
-    take_sign(p, ';');
-    return p->token.kind == WIRE_END;
-}
-
-bool
-wire_find_group(const char *sql, size_t length, int mode, size_t *start, size_t *end)
-{
-    parser p;
-
-    wire_scan_start(&p.scan, sql, length, mode);
-    advance(&p);
-    return take_verb(&p) && take_name(&p) && take_columns(&p) &&
-           (take_word(&p, "VALUES") || take_word(&p, "VALUE")) && take_group(&p, start, end) &&
-           take_tail(&p);
-}
-
 /* ---- The iterator ------------------------------------------------------------------ */
 
 typedef struct wire_batches {
@@ -198,7 +30,7 @@ typedef struct wire_batches {
     PyObject *encoders;                    /* a mapping, or NULL */
     PyObject *kept;                        /* the bytes of a row that did not fit, or NULL */
     Py_ssize_t limit;                      /* in bytes */
-    Py_ssize_t taken;                      /* rows taken from the iterator */
+    Py_ssize_t taken;                      /* the number of the next row */
     atomic_bool busy; /* neither two threads nor the rows themselves ask meanwhile */
 } wire_batches;
 
@@ -377,11 +209,11 @@ static PyType_Spec batches_spec = {
 };
 
 PyObject *
-wire_batches_new(wire_template *template, PyObject *rows, Py_ssize_t limit, PyObject *encoders)
+wire_batches_new(wire_template *template, const wire_source *source)
 {
     PyTypeObject *type = template->state->Batches;
-    PyObject *iterator = PyObject_GetIter(rows); /* new */
-    wire_batches *self = NULL;                   /* new */
+    PyObject *iterator = PyObject_GetIter(source->rows); /* new */
+    wire_batches *self = NULL;                           /* new */
 
     if (iterator == NULL) {
         return NULL;
@@ -393,8 +225,9 @@ wire_batches_new(wire_template *template, PyObject *rows, Py_ssize_t limit, PyOb
     }
     self->template = (wire_template *)Py_NewRef(template);
     self->rows = iterator;
-    self->encoders = Py_XNewRef(encoders);
-    self->limit = limit;
+    self->encoders = Py_XNewRef(source->encoders);
+    self->limit = source->limit;
+    self->taken = source->first;
     return (PyObject *)self;
 }
 

@@ -204,20 +204,21 @@ bind_moment(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *mom
 }
 
 static int
-refuse_list(wire_writer *writer, const wire_encoding *how, PyObject *value)
+refuse_value(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
     return refuse(writer, how, Py_TYPE(value)->tp_name);
 }
 
 static const wire_forms bound_forms = {
     .null = bind_null,
+    .standard = refuse_value,
     .boolean = bind_boolean,
     .integer = bind_integer,
     .number = bind_float,
     .decimal = bind_decimal,
     .text = bind_text,
     .bytes = bind_bytes,
-    .list = refuse_list,
+    .list = refuse_value,
     .moment = bind_moment,
 };
 

@@ -209,6 +209,9 @@ encode_rarer(wire_writer *writer, const wire_encoding *how, PyObject *value)
     MYSQL_TIME moment;
     int status;
 
+    if (value == state->DEFAULT) {
+        return forms->standard(writer, how, value);
+    }
     /* First the Enum: it may be a str or an int too. */
     if (PyObject_TypeCheck(value, (PyTypeObject *)state->Enum)) {
         return encode_other(writer, how, wire_attribute(value, "value"));

@@ -13,6 +13,13 @@ null_literal(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject 
     return wire_write(writer, "NULL", 4);
 }
 
+static int
+default_literal(wire_writer *writer, const wire_encoding *Py_UNUSED(how),
+                PyObject *Py_UNUSED(value))
+{
+    return wire_write(writer, "DEFAULT", 7);
+}
+
 /* Not TRUE: prepared statements send a number too. */
 static int
 boolean_literal(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject *value)
@@ -51,6 +58,7 @@ done:
 
 const wire_forms wire_literals = {
     .null = null_literal,
+    .standard = default_literal,
     .boolean = boolean_literal,
     .integer = wire_long_literal,
     .number = wire_float_literal,

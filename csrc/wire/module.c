@@ -24,6 +24,7 @@ static const struct {
     {"ipaddress", "IPv4Address", offsetof(wire_state, IPv4Address)},
     {"ipaddress", "IPv6Address", offsetof(wire_state, IPv6Address)},
     {"enum", "Enum", offsetof(wire_state, Enum)},
+    {"mariadb_nb.constructors", "DEFAULT", offsetof(wire_state, DEFAULT)},
     {"json", "loads", offsetof(wire_state, json_loads)},
 };
 

@@ -104,14 +104,17 @@ build(wire_template *template, const char *sql, size_t length)
     wire_scan scan;
     wire_token token;
     Py_ssize_t index = 0;
-    size_t start = 0, end = 0; /* of the group of values, in sql */
+    wire_shape shape = {.batch = false};
     bool after_slot = false;
 
-    template->batch =
-        template->count != 0 && wire_find_group(sql, length, template->mode, &start, &end);
+    if (template->count != 0) {
+        wire_find_shape(sql, length, template->mode, &shape);
+    }
+    template->batch = shape.batch;
+    template->bulk = shape.bulk;
     wire_scan_start(&scan, sql, length, template->mode);
     for (wire_scan_next(&scan, &token); token.kind != WIRE_END; wire_scan_next(&scan, &token)) {
-        if (template->batch && token.start == start) {
+        if (template->batch && token.start == shape.start) {
             template->group = template->length;
         }
         if (token.kind == WIRE_PLACEHOLDER) {
@@ -125,7 +128,7 @@ build(wire_template *template, const char *sql, size_t length)
                      after_slot);
         }
         after_slot = token.kind == WIRE_PLACEHOLDER;
-        if (template->batch && token.end == end) {
+        if (template->batch && token.end == shape.end) {
             template->tail = template->length;
         }
     }

@@ -171,8 +171,8 @@ complete(wire_channel *self)
 
 /* ---- Steps ------------------------------------------------------------------------ */
 
-static int64_t
-now_ns(void)
+int64_t
+wire_now_ns(void)
 {
 #ifdef _WIN32
     return (int64_t)GetTickCount64() * 1000000;
@@ -324,7 +324,7 @@ take_rows(wire_channel *self, int64_t until)
         if (self->events != 0) {
             return NULL;
         }
-        if (taken % at_once == 0 && now_ns() > until) {
+        if (taken % at_once == 0 && wire_now_ns() > until) {
             return PyLong_FromLong(0);
         }
     }
@@ -402,14 +402,14 @@ wire_resume_call(wire_channel *self, int ready)
 PyObject *
 wire_advance(wire_channel *self)
 {
-    int64_t until = now_ns() + BUDGET_NS;
+    int64_t until = wire_now_ns() + BUDGET_NS;
     PyObject *outcome = NULL; /* new */
 
     for (int turns = 0; outcome == NULL && !PyErr_Occurred(); turns++) {
         if (self->events != 0) {
             outcome = PyLong_FromLong(self->events);
         }
-        else if (turns > 2 && !phases[self->phase].looks_at_clock && now_ns() > until) {
+        else if (turns > 2 && !phases[self->phase].looks_at_clock && wire_now_ns() > until) {
             outcome = PyLong_FromLong(0); /* many small results */
         }
         else {

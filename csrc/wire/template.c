@@ -221,10 +221,11 @@ check_encoders(PyObject *given, PyObject **encoders /* borrowed */)
 }
 
 PyDoc_STRVAR(template_render_doc,
-             "render($self, params, encoders=None, /)\n--\n\n"
+             "render($self, params, encoders=None, row=-1, /)\n--\n\n"
              "The statement with its parameters, as bytes in UTF-8.\n\n"
              "params: a tuple or list for ? and %s, a mapping for %(name)s.\n"
              "encoders: a mapping from a class to a function that makes another value of one.\n"
+             "row: the number of the row that they are, for errors.\n"
              "Raises ProgrammingError for parameters that do not fit the statement, and\n"
              "DataError for a value that the server could not hold as it is.");
 
@@ -237,11 +238,14 @@ template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
     wire_writer writer;
     PyObject *statement = NULL; /* new */
 
-    if (count < 1 || count > 2) {
-        PyErr_Format(PyExc_TypeError, "render() takes 1 or 2 arguments, not %zd", count);
+    if (count < 1 || count > 3) {
+        PyErr_Format(PyExc_TypeError, "render() takes 1 to 3 arguments, not %zd", count);
         return NULL;
     }
-    if (check_encoders(count == 2 ? args[1] : Py_None, &how.encoders) < 0) {
+    if (check_encoders(count >= 2 ? args[1] : Py_None, &how.encoders) < 0) {
+        return NULL;
+    }
+    if (count == 3 && (how.row = PyLong_AsSsize_t(args[2])) == -1 && PyErr_Occurred()) {
         return NULL;
     }
     wire_writer_start(&writer);
@@ -275,26 +279,37 @@ template_bind(PyObject *object, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(template_batches_doc,
-             "batches($self, rows, max_bytes, encoders=None, /)\n--\n\n"
+             "batches($self, rows, max_bytes, encoders=None, first=0, /)\n--\n\n"
              "An iterator over (statement, number of rows) for many rows of parameters.\n\n"
              "Each statement has as many of the rows as fit in max_bytes, and at least one.\n"
+             "first is the number of the first row, for errors.\n"
              "Only for a template whose batch is True.");
+
+/* What batches() and bulks() take. */
+static int
+parse_source(PyObject *args, const char *format, wire_source *source)
+{
+    PyObject *given = Py_None; /* borrowed */
+
+    *source = (wire_source){.first = 0};
+    if (!PyArg_ParseTuple(args, format, &source->rows, &source->limit, &given, &source->first) ||
+        check_encoders(given, &source->encoders) < 0) {
+        return -1;
+    }
+    if (source->limit <= 0) {
+        PyErr_Format(PyExc_ValueError, "max_bytes is %zd: it has to be positive", source->limit);
+        return -1;
+    }
+    return 0;
+}
 
 static PyObject *
 template_batches(PyObject *object, PyObject *args)
 {
     wire_template *self = (wire_template *)object;
-    PyObject *rows = NULL;     /* borrowed */
-    PyObject *given = Py_None; /* borrowed */
-    PyObject *encoders = NULL; /* borrowed */
-    Py_ssize_t max_bytes = 0;
+    wire_source source;
 
-    if (!PyArg_ParseTuple(args, "On|O:batches", &rows, &max_bytes, &given) ||
-        check_encoders(given, &encoders) < 0) {
-        return NULL;
-    }
-    if (max_bytes <= 0) {
-        PyErr_Format(PyExc_ValueError, "max_bytes is %zd: it has to be positive", max_bytes);
+    if (parse_source(args, "On|On:batches", &source) < 0) {
         return NULL;
     }
     if (!self->batch) {
@@ -302,7 +317,30 @@ template_batches(PyObject *object, PyObject *args)
                         "the statement is no INSERT or REPLACE that can have several rows");
         return NULL;
     }
-    return wire_batches_new(self, rows, max_bytes, encoders);
+    return wire_batches_new(self, &source);
+}
+
+PyDoc_STRVAR(template_bulks_doc,
+             "bulks($self, rows, max_bytes, encoders=None, first=0, /)\n--\n\n"
+             "What makes requests with arrays of parameters for many rows: a Bulk.\n\n"
+             "Each request has no more than max_bytes, or only one row.  first is the number\n"
+             "of the first row, for errors.  Only for a template whose bulk is True.");
+
+static PyObject *
+template_bulks(PyObject *object, PyObject *args)
+{
+    wire_template *self = (wire_template *)object;
+    wire_source source;
+
+    if (parse_source(args, "On|On:bulks", &source) < 0) {
+        return NULL;
+    }
+    if (!self->bulk) {
+        PyErr_SetString(self->state->ProgrammingError,
+                        "the statement is none whose parameters can be arrays");
+        return NULL;
+    }
+    return wire_bulk_new(self, &source);
 }
 
 static PyObject *
@@ -323,6 +361,12 @@ static PyObject *
 template_get_equivalent(PyObject *object, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(((wire_template *)object)->equivalent);
+}
+
+static PyObject *
+template_get_bulk(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((wire_template *)object)->bulk);
 }
 
 static PyObject *
@@ -370,6 +414,8 @@ static PyGetSetDef template_properties[] = {
     {"count", template_get_count, NULL, PyDoc_STR("how many placeholders it has"), NULL},
     {"equivalent", template_get_equivalent, NULL,
      PyDoc_STR("whether it is known to mean the same when it is prepared"), NULL},
+    {"bulk", template_get_bulk, NULL,
+     PyDoc_STR("whether its parameters can be arrays, and mean the same then"), NULL},
     {"batch", template_get_batch, NULL,
      PyDoc_STR("whether it is an INSERT or REPLACE that can have several rows"), NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -379,6 +425,7 @@ static PyMethodDef template_methods[] = {
     {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, template_render_doc},
     {"bind", (PyCFunction)(void (*)(void))template_bind, METH_FASTCALL, template_bind_doc},
     {"batches", template_batches, METH_VARARGS, template_batches_doc},
+    {"bulks", template_bulks, METH_VARARGS, template_bulks_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -413,5 +460,5 @@ wire_add_template(PyObject *module)
     if (state->Template == NULL || PyModule_AddType(module, state->Template) < 0) {
         return -1;
     }
-    return wire_add_batches(module);
+    return wire_add_batches(module) < 0 ? -1 : wire_add_bulk(module);
 }

@@ -120,6 +120,7 @@ typedef int (*wire_form)(wire_writer *writer, const wire_encoding *how, PyObject
 /* What becomes of the values of each kind: a literal, or a parameter that is bound. */
 struct wire_forms {
     wire_form null;
+    wire_form standard; /* DEFAULT: what the column has by itself */
     wire_form boolean;
     wire_form integer; /* of this class or one derived from it; so the next ones */
     wire_form number;  /* a float */
@@ -195,6 +196,7 @@ struct wire_template {
     char *text;       /* owned */
     size_t length;    /* of the text */
     bool equivalent;  /* it means the same when it is prepared */
+    bool bulk;        /* many rows of parameters may be bound at once */
     bool batch;       /* an INSERT of one group of values, which stands in */
     size_t group;     /* the text from here */
     size_t tail;      /* to here */
@@ -235,14 +237,34 @@ int wire_render(wire_writer *writer, const wire_template *template, size_t from,
  */
 bool wire_is_equivalent(const char *sql, size_t length, int mode, wire_slot *slots);
 
-/* ---- batch.c ------------------------------------------------------------------------- */
+/* ---- grammar.c ----------------------------------------------------------------------- */
 
-/* Whether the text is an INSERT whose group of values, [*start, *end), can be repeated. */
-bool wire_find_group(const char *sql, size_t length, int mode, size_t *start, size_t *end);
+/* What can be done with a text for many rows of parameters. */
+typedef struct wire_shape {
+    bool bulk;    /* bind them as arrays */
+    bool batch;   /* repeat the group of values of an INSERT: */
+    size_t start; /* from here */
+    size_t end;   /* to here */
+} wire_shape;
+
+void wire_find_shape(const char *sql, size_t length, int mode, wire_shape *shape);
+
+/* ---- batch.c, bulk.c ----------------------------------------------------------------- */
+
+/* Rows of parameters for one statement after another. */
+typedef struct wire_source {
+    PyObject *rows;     /* an iterable; borrowed */
+    PyObject *encoders; /* a mapping, or NULL; borrowed */
+    Py_ssize_t limit;   /* of a statement or request, in bytes */
+    Py_ssize_t first;   /* the number of the first row */
+} wire_source;
 
 /* An iterator over statements for many rows; see its docstring. */
-PyObject *wire_batches_new(wire_template *template, PyObject *rows, Py_ssize_t limit,
-                           PyObject *encoders);
+PyObject *wire_batches_new(wire_template *template, const wire_source *source);
 int wire_add_batches(PyObject *module);
+
+/* What makes requests with arrays of parameters of many rows; see its docstring. */
+PyObject *wire_bulk_new(wire_template *template, const wire_source *source);
+int wire_add_bulk(PyObject *module);
 
 #endif

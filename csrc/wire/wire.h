@@ -20,11 +20,12 @@
  *     describe.c   what is known of the columns
  *     trial.c      decoding without a server, for the tests
  *     login.c      what the library is kept from while it logs in
- *     scan.c writer.c placeholders.c template.c batch.c
+ *     scan.c writer.c placeholders.c template.c grammar.c
  *                  statements with parameters
  *     equivalent.c                    whether it is the same when it is prepared
  *     encode.c moment.c               what a parameter is
  *     literal*.c bind.c               how it is sent: in the text, or bound
+ *     batch.c bulk.c bulk_value.c     many rows of parameters at once
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
  *     poll.c       runs an operation by blocking the thread
  *     peek.c       what can be read from a socket
@@ -75,6 +76,7 @@ typedef struct wire_state {
     PyObject *IPv4Address;
     PyObject *IPv6Address;
     PyObject *Enum;
+    PyObject *DEFAULT; /* of mariadb_nb.constructors */
     PyObject *json_loads;
     /* our own types */
     PyTypeObject *Reading;
@@ -84,6 +86,7 @@ typedef struct wire_state {
     PyTypeObject *Template;
     PyTypeObject *Bound;
     PyTypeObject *Batches;
+    PyTypeObject *Bulk;
     PyTypeObject *Connector;
 } wire_state;
 
@@ -98,6 +101,10 @@ int wire_add_connector(PyObject *module);
 int wire_add_login(PyObject *module);
 int wire_add_poll(PyObject *module);
 int wire_add_peek(PyObject *module);
+
+/* ---- step.c --------------------------------------------------------------- */
+
+int64_t wire_now_ns(void); /* of a clock that never goes back */
 
 /* ---- reading.c ------------------------------------------------------------ */
 
