@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -108,6 +108,18 @@ class Wire:
     def execute(self, prepared: Prepared, *params: Any, **how: Any) -> Any:
         """All replies of a prepared statement, or the head of its stream."""
         return self.finish(self.start(prepared, *params, **how))
+
+    def start_rows(self, prepared: Prepared, rows: Iterable[Any]) -> Any:
+        """Begin to execute a prepared statement with an array of parameters."""
+        bulk = prepared.template.bulks(rows, 1 << 30)
+        while isinstance(made := bulk.build(), int):
+            pass
+        assert made is not None
+        return self.channel.execute(prepared.statement, made[0], READING, False)
+
+    def execute_rows(self, prepared: Prepared, rows: Iterable[Any]) -> Any:
+        """All replies of a prepared statement with an array of parameters."""
+        return self.finish(self.start_rows(prepared, rows))
 
     def fetch(self, count: int) -> Any:
         return self.finish(self.channel.fetch(count))

@@ -141,6 +141,24 @@ def prepared_statements(transport: str) -> None:
 
 
 @CASES
+def arrays_of_parameters(transport: str) -> None:
+    wire = Wire(place(), transport)
+    wire.query("CREATE TEMPORARY TABLE arrays (a BIGINT UNIQUE, b TEXT)")
+    insert = wire.prepare("INSERT INTO arrays VALUES (?, ?) RETURNING a")
+    delete = wire.prepare("DELETE FROM arrays WHERE a = ?")
+    rows: list[Any] = [(n, "x" * n) for n in range(200)]
+
+    def step() -> None:
+        assert len(wire.execute_rows(insert, iter(rows))[0].rows) == 200
+        outcome_of(lambda: wire.execute_rows(insert, rows[:3]))
+        outcome_of(lambda: wire.execute_rows(insert, [*rows, (1,)]))
+        outcome_of(lambda: wire.channel.execute(insert.statement, b"", READING, False))
+        assert wire.execute_rows(delete, [(n,) for n in range(200)])
+
+    repeat(step, ROUNDS // 8)
+
+
+@CASES
 def abandoned_statements(transport: str) -> None:
     def step() -> None:
         wire = Wire(place(), transport)

@@ -402,6 +402,7 @@ channel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         return PyErr_NoMemory();
     }
     self->mysql = (MYSQL *)(uintptr_t)address;
+    self->takes_bulks = wire_server_takes_bulks(self->mysql);
     return (PyObject *)self;
 }
 

@@ -137,6 +137,7 @@ struct wire_channel {
     atomic_int standing;             /* WIRE_* bits as of the last call; any thread may read it */
     wire_dropped *dropped;           /* owned reference */
     _Atomic(uint64_t) epoch;         /* see facts.c */
+    bool takes_bulks;                /* the server does; never changes */
 
     /* The rest belongs to the call that is going on. */
 
@@ -244,5 +245,7 @@ extern const char wire_pipeline_doc[];
 /* ---- facts.c ------------------------------------------------------------------ */
 
 extern PyGetSetDef wire_channel_facts[];
+/* What the server said when it was connected: for when a Channel is made. */
+bool wire_server_takes_bulks(MYSQL *mysql);
 
 #endif

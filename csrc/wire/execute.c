@@ -11,6 +11,7 @@
 #include "channel.h"
 
 #include <errmsg.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Closing ---------------------------------------------------------------------- */
@@ -100,6 +101,49 @@ wire_channel_prepare(wire_channel *self, PyObject *sql)
 
 /* ---- Executing ---------------------------------------------------------------------- */
 
+/* Refuses what the library asks for each row of an array that it binds itself. */
+static my_bool
+refuse_row(void *Py_UNUSED(data), MYSQL_BIND *Py_UNUSED(binds), unsigned int Py_UNUSED(row))
+{
+    return 1;
+}
+
+/*
+ * Gives the statement a request of bulk.c, as one that the library has made before: it
+ * sends that with the statement's number filled in, and frees it.  A library that did
+ * not would make one of an array of one row, and fail when it asks for that.
+ */
+static int
+bind_request(MYSQL_STMT *stmt, PyObject *request)
+{
+    const size_t length = (size_t)PyBytes_GET_SIZE(request);
+
+    stmt->request_buffer = malloc(length);
+    if (stmt->request_buffer == NULL) {
+        stmt->last_errno = CR_OUT_OF_MEMORY;
+        return -1;
+    }
+    memcpy(stmt->request_buffer, PyBytes_AS_STRING(request), length);
+    stmt->request_length = length;
+    stmt->array_size = 1;
+    stmt->param_callback = refuse_row;
+    return mysql_stmt_bind_param(stmt, NULL) ? -1 : 0;
+}
+
+static int
+bind_parameters(MYSQL_STMT *stmt, PyObject *bound)
+{
+    stmt->array_size = 0;
+    stmt->param_callback = NULL;
+    if (bound == NULL || stmt->param_count == 0) {
+        return 0;
+    }
+    if (PyBytes_CheckExact(bound)) {
+        return bind_request(stmt, bound);
+    }
+    return mysql_stmt_bind_param(stmt, ((wire_bound *)bound)->binds) ? -1 : 0;
+}
+
 static void
 start_execute(wire_channel *self)
 {
@@ -114,11 +158,13 @@ start_execute(wire_channel *self)
     /* Else the library keeps the names of the columns when the server sends new ones, and
        gives up when their number has changed. */
     stmt->field_count = 0;
-    if (self->bound != NULL && stmt->param_count != 0 &&
-        mysql_stmt_bind_param(stmt, ((wire_bound *)self->bound)->binds)) {
-        return;
+    if (bind_parameters(stmt, self->bound) == 0) {
+        self->events = mysql_stmt_execute_start(&self->status, stmt);
     }
-    self->events = mysql_stmt_execute_start(&self->status, stmt);
+    if (self->events == 0) { /* it may have failed before it came to that */
+        free(stmt->request_buffer);
+        stmt->request_buffer = NULL;
+    }
 }
 
 int
@@ -143,8 +189,8 @@ wire_show_error(wire_channel *self)
 const char wire_execute_doc[] =
     "execute($self, statement, bound, reading, stream, /)\n--\n\n"
     "Execute a prepared statement and read its replies (mysql_stmt_execute).\n\n"
-    "bound: its parameters, of Template.bind(), or None.  What comes of it is as of\n"
-    "query().\n\n"
+    "bound: its parameters, of Template.bind(), or None; or a request of Bulk.build(), with\n"
+    "those of many rows.  What comes of it is as of query().\n\n"
     "Raises as query(), and:\n"
     "    InterfaceError: the statement was prepared on another connection, or before the\n"
     "        connection was reset.\n"
@@ -164,6 +210,13 @@ check_statement(wire_channel *self, const wire_statement *statement, PyObject *b
     if (statement->stmt->mysql == NULL) {
         PyErr_SetString(self->state->InterfaceError,
                         "the connection was reset since the statement was prepared: it is no more");
+        return -1;
+    }
+    if (PyBytes_CheckExact(bound)) { /* who has made it knows the number of parameters */
+        if (given >= 6 + 2 * statement->markers) {
+            return 0;
+        }
+        PyErr_SetString(self->state->ProgrammingError, "that is no request of build()");
         return -1;
     }
     if (given != statement->markers) {
@@ -206,10 +259,12 @@ wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t 
     PyObject *outcome;
 
     if (count != 4 || !Py_IS_TYPE(arguments[0], state->Statement) ||
-        !(arguments[1] == Py_None || Py_IS_TYPE(arguments[1], state->Bound)) ||
+        !(arguments[1] == Py_None || PyBytes_CheckExact(arguments[1]) ||
+          Py_IS_TYPE(arguments[1], state->Bound)) ||
         !Py_IS_TYPE(arguments[2], state->Reading) || !PyBool_Check(arguments[3])) {
         PyErr_SetString(PyExc_TypeError,
-                        "execute() takes a Statement, a Bound or None, a Reading and a bool");
+                        "execute() takes a Statement, a Bound, bytes or None, a Reading and a "
+                        "bool");
         return NULL;
     }
     if (wire_enter(self) < 0) {

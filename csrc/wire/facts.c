@@ -115,6 +115,21 @@ channel_epoch(wire_channel *self, void *Py_UNUSED(closure))
     return PyLong_FromUnsignedLongLong(atomic_load_explicit(&self->epoch, memory_order_relaxed));
 }
 
+bool
+wire_server_takes_bulks(MYSQL *mysql)
+{
+    unsigned int capabilities = 0;
+
+    mariadb_get_infov(mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &capabilities);
+    return (capabilities & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
+}
+
+static PyObject *
+channel_takes_bulks(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->takes_bulks);
+}
+
 static PyObject *
 channel_foreign(wire_channel *self, void *Py_UNUSED(closure))
 {
@@ -132,6 +147,8 @@ PyGetSetDef wire_channel_facts[] = {
      PyDoc_STR(
          "Another number after each change of the database or of a variable that is tracked."),
      NULL},
+    {"takes_bulks", (getter)channel_takes_bulks, NULL,
+     PyDoc_STR("The server takes arrays of parameters."), NULL},
     {"foreign", (getter)channel_foreign, NULL,
      PyDoc_STR("It belongs to the process that was forked."), NULL},
     {"ahead", (getter)channel_ahead, NULL,
