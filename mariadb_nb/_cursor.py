@@ -6,14 +6,14 @@ that are made here. Knows no loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, tee
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
 from . import parameters
 from ._results import END, Results
 from .errors import InterfaceError, ProgrammingError
+from .many import Many
 from .procedures import call_statement, modes_statement
 from .rows import RowFactory, tuple_row
 from .session import PLAIN
@@ -28,10 +28,6 @@ Parameters = parameters.Parameters | None
 
 #: Rows of a stream that are read at once.
 PIECE: Final = 1000
-#: Bytes of a statement that executemany() makes of many rows, if the server takes them,
-#: and how many every server takes: max_allowed_packet is 1024 or more.
-BATCH: Final = 1 << 18
-TAKEN_BY_ALL: Final = 1022
 #: Seconds that a timeout may have, as in the options.
 LONGEST: Final = 1e9
 #: Stands for "the connection's default".
@@ -120,7 +116,7 @@ class CursorBase(Results):
             deadline = self._connection._deadline(timeout)
         if session.state is RESULT:
             session.abandon(self._me)
-        self._reply = self._rows = self._total = None  # as _forget() does
+        self._reply = self._rows = self._many = None  # as _forget() does
         self._live = False
         if self._stream:
             return session.stream(text, self._reading, self._me, deadline)
@@ -162,7 +158,8 @@ class CursorBase(Results):
     ) -> Operation[None]:
         """Execute a statement once for each of many parameters.
 
-        INSERT and REPLACE become statements of many rows where that means the same.
+        They are sent as arrays, or INSERT and REPLACE as statements of many rows, where
+        that means the same.
         """
         if self._closed:
             raise InterfaceError("the cursor is closed")
@@ -173,38 +170,15 @@ class CursorBase(Results):
         self._forget()
         connection = self._connection
         deadline = connection._deadline(timeout)
-        affected, results = 0, None
-        for text in (yield from self._batches(sql, rows, deadline)):
-            replies = yield from self._session.query(
-                text, self._reading, deadline=deadline
-            )
-            results = replies
-            for reply in replies:
-                if reply.has_rows:
-                    affected += len(reply.rows)
-                else:
-                    affected += max(reply.affected_rows, 0)
-        self._total = affected
-        if results is not None:
-            self._replies, self._place = results, 0
-            self._show(results[0])
-
-    def _batches(
-        self, sql: str, rows: Iterable[Any], deadline: float | None
-    ) -> Operation[Iterator[bytes]]:
-        """The statements for many rows, of as many as the server takes at once."""
-        connection, mode = self._connection, self._session.mode
-        encoders = connection._encoders
-        if not parameters.template(sql, mode).batch:
-            return parameters.render_many(sql, rows, mode, encoders, BATCH)
-        rows, again = tee(rows)
-        texts = parameters.render_many(sql, rows, mode, encoders, BATCH)
-        first = next(texts, b"")
-        if len(first) > TAKEN_BY_ALL:
-            longest = yield from connection._longest_statement(deadline)
-            if longest < BATCH:
-                return parameters.render_many(sql, again, mode, encoders, longest)
-        return chain((first,) if first else (), texts)
+        many = Many(connection, sql, self._reading, deadline)
+        prepare = self._prepare
+        if prepare is None:
+            prepare = connection._options.prepare_threshold is not None
+        yield from many.execute(rows, prepare)
+        self._many = many
+        if many.replies:
+            self._replies, self._place = many.replies, 0
+            self._show(many.replies[0])
 
     def _call(
         self, name: str, params: Sequence[Any], timeout: float | None

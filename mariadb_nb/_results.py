@@ -16,6 +16,7 @@ from .errors import InterfaceError, ProgrammingError
 if TYPE_CHECKING:
     from ._connection import ConnectionBase
     from ._wire import Reply
+    from .many import Many
 
 #: Comes after the last row: a row itself may be None.
 END: Final[Any] = object()
@@ -33,8 +34,8 @@ class Results:
     _rows: list[Any] | None = None
     #: Whether the last statement's rows stream.
     _live = False
-    #: How many rows executemany() changed.
-    _total: int | None = None
+    #: What came of executemany().
+    _many: Many | None = None
     # Of results that are there already: all of them, and which is the current one.
     _replies: Sequence[Reply] = ()
     _place = 0
@@ -45,7 +46,7 @@ class Results:
 
     def _forget(self) -> None:
         """Forget the last statement's results."""
-        self._reply = self._rows = self._total = None
+        self._reply = self._rows = self._many = None
         self._live = False
 
     def _results(self, replies: list[Reply]) -> list[Reply]:
@@ -146,8 +147,8 @@ class Results:
     def rowcount(self) -> int:
         """How many rows the last statement delivered or changed; -1 if not known."""
         reply = self._reply
-        if self._total is not None:
-            return self._total
+        if self._many is not None:
+            return self._many.affected
         if reply is None:
             return -1
         if reply.has_rows:
@@ -172,6 +173,8 @@ class Results:
     @property
     def warning_count(self) -> int:
         """How many warnings the last statement gave."""
+        if self._many is not None:
+            return self._many.warnings
         return self._reply.warning_count if self._reply is not None else 0
 
     @property

@@ -55,9 +55,9 @@ class Cursor(CursorBase):
     ) -> Self:
         """Execute a statement once for each row of parameters.
 
-        INSERT and REPLACE with one group of values are sent as statements of many
-        rows. Raises as ``execute``; what was sent before an error stays, as far as
-        the transaction stays.
+        INSERT, REPLACE, UPDATE and DELETE are executed with arrays of parameters,
+        where that means the same. Raises as ``execute``, and the error tells of which
+        ``rows`` it is; what was sent before it stays, as far as the transaction stays.
         """
         self._run(self._execute_many(sql, rows, timeout))
         return self

@@ -66,6 +66,8 @@ class Error(Exception):
         sqlstate: the five characters that belong to it, or "".
 
     Attributes:
+        rows: of ``executemany``, among which rows the one is that the server refused;
+            None for what is not about rows.
         retryable: whether doing the same again, from the place that the class names,
             is the right answer and may well succeed.
     """
@@ -73,6 +75,7 @@ class Error(Exception):
     errno: int
     sqlstate: str
     message: str
+    rows: range | None = None
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str = "", errno: int = 0, sqlstate: str = "") -> None:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 IN_TRANSACTION: Final = 1
 AUTOCOMMIT: Final = 2
 
+#: The first version whose arrays of parameters are known to be right.
+SOUND_BULKS: Final = (10, 6, 0)
+
 
 class Facts:
     """The part of a session that is asked, and never waits."""
 
     options: Options
+    server_version: tuple[int, int, int]
     state: str
     _channel: Any
 
@@ -77,6 +81,15 @@ class Facts:
             ProgrammingError: the character set was changed to another one.
         """
         self._usable_channel().mode  # noqa: B018
+
+    @property
+    def takes_bulks(self) -> bool:
+        """Whether the server takes arrays of parameters."""
+        return (
+            self.server_version >= SOUND_BULKS
+            and self._channel is not None
+            and self._channel.takes_bulks
+        )
 
     @property
     def streaming(self) -> bool:

@@ -83,22 +83,24 @@ def render(
 
 
 def render_many(
-    sql: str,
+    found: Template,
     rows: Iterable[Any],
-    mode: int,
     encoders: Encoders | None,
     max_bytes: int,
-) -> Iterator[bytes]:
+    first: int = 0,
+) -> Iterator[tuple[bytes, int]]:
     """Write a statement for many rows of parameters: one for all of them, or one each.
 
     Args:
-        sql: as for ``template``.
+        found: the statement, of ``template``.
         rows: what ``render`` takes, for each row.
-        mode: as for ``template``.
         encoders: as for ``render``.
         max_bytes: how long a statement for several rows may be.
+        first: the number of the first row, for errors.
+
+    Returns:
+        The statements, each with the number of its rows.
     """
-    found = template(sql, mode)
     if found.batch:
-        return (text for text, _ in found.batches(rows, max_bytes, encoders))
-    return (found.render(row, encoders) for row in rows)
+        return found.batches(rows, max_bytes, encoders, first)
+    return ((found.render(row, encoders, n), 1) for n, row in enumerate(rows, first))

@@ -32,7 +32,8 @@ from .wait import Operation, Wait
 
 if TYPE_CHECKING:
     from ._ffi import CData
-    from ._wire import Reading, Reply
+    from ._wire import Reading, Reply, Statement
+    from .ahead import Ahead
     from .options import Options
 
 #: Who reads a stream that was given up.
@@ -224,6 +225,38 @@ class Session(Facts, Turns):
             (sql, reading, stream),
             channel.resume,
             deadline,
+        )
+        return operation if self.state is not state.RESULT else self._next(operation)
+
+    def prepare(
+        self, sql: bytes, deadline: float | None = None
+    ) -> Operation[Statement]:
+        """Have the server prepare a statement (``mysql_stmt_prepare``).
+
+        Args:
+            sql: the statement, with ``?`` for each parameter.
+            deadline: when to give up, in seconds of ``time.monotonic()``.
+        """
+        channel = self._usable_channel()
+        operation = drive(
+            self, state.START, channel.prepare, (sql,), channel.resume, deadline
+        )
+        return operation if self.state is not state.RESULT else self._next(operation)
+
+    def execute_bulk(
+        self,
+        statement: Statement,
+        ahead: Ahead,
+        reading: Reading,
+        deadline: float | None = None,
+    ) -> Operation[list[Reply] | None]:
+        """Execute a prepared statement with the next request that was made ahead.
+
+        What comes of it is None if there is none.
+        """
+        arguments = (self._usable_channel(), statement, reading)
+        operation = drive(
+            self, state.START, ahead.start, arguments, ahead.resume, deadline
         )
         return operation if self.state is not state.RESULT else self._next(operation)
 

@@ -39,6 +39,7 @@ ALLOWED = {
     "connecting": {"_attached", "calling", "capi", "errors", "wait"},
     "operations": {"capi", "errors", "wait"},
     "rescue": {"errors", "wait"},
+    "ahead": {"wait"},
     "turns": {"errors", "state"},
     "facts": {"_wire", "state"},
     "session": {
@@ -58,9 +59,11 @@ ALLOWED = {
     # Layer 3
     "runners": {"_wire", "runners", "wait"},
     "_results": {"columns", "errors"},
+    "many": {"ahead", "errors", "parameters", "state"},
     "_cursor": {
         "_results",
         "errors",
+        "many",
         "parameters",
         "procedures",
         "rows",
