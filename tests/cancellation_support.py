@@ -253,6 +253,18 @@ async def execute_many(conn: Connection, _: Any) -> Any:
     return cur.rowcount
 
 
+async def insert_arrays(conn: Connection, _: Any) -> Any:
+    sql = f"INSERT INTO {TABLE} VALUES (?) RETURNING x"
+    cur = await conn.executemany(sql, ((i,) for i in range(20_000)))
+    return len(await cur.fetchall())
+
+
+async def delete_arrays(conn: Connection, _: Any) -> Any:
+    sql = f"DELETE FROM {TABLE} WHERE x = ? OR SLEEP(?)"
+    cur = await conn.executemany(sql, [(1, 0.001)] * 9)
+    return cur.rowcount
+
+
 async def call(conn: Connection, _: Any) -> Any:
     return await conn.cursor().callproc(PROCEDURE, (3, None))
 
@@ -317,6 +329,8 @@ SCENARIOS: dict[str, Scenario] = {
     "reset": Scenario(reset),
     "change_user": Scenario(change_user),
     "executemany": Scenario(execute_many, 3),
+    "arrays of an INSERT": Scenario(insert_arrays, 20_000),
+    "arrays of a DELETE": Scenario(delete_arrays, 1, insert_one),
     "callproc": Scenario(call, (3, 6)),
     "transactions": Scenario(transactions, 2),
     "pipeline": Scenario(pipeline, {99_999}),
