@@ -52,7 +52,7 @@ instructions, where something counts them, are those in user mode. C \
 is a program on the same libmariadb that decodes nothing; beside a loop it uses the \
 non-blocking functions with poll(). The server has a core to itself, and where \
 queries follow one another the client shares it. Ratios: median over the rounds, in \
-brackets the quartiles; below 1 ours takes less, above 1 it answers more queries/s."""
+brackets the quartiles; below 1 ours takes less, above 1 it does more a second."""
 
 
 def _arguments() -> argparse.Namespace:

@@ -18,6 +18,7 @@ class Sizes:
 
     rows: int
     queries: int
+    inserts: int
     connections: int
     idle_connections: int
     idle_seconds: float
@@ -25,10 +26,10 @@ class Sizes:
     repeats: int  # of the same work in one process, as long as it takes under 1 s
 
 
-FULL: Final = Sizes(200_000, 3_000, 20, 100, 2.0, 5, 3)
-SHORT: Final = Sizes(5_000, 200, 20, 20, 0.5, 2, 1)
+FULL: Final = Sizes(200_000, 3_000, 50_000, 20, 100, 2.0, 5, 3)
+SHORT: Final = Sizes(5_000, 200, 2_000, 20, 20, 0.5, 2, 1)
 #: For a count of instructions, which is the same each time, under callgrind.
-COUNTED: Final = Sizes(2_000, 200, 4, 4, 0.5, 1, 1)
+COUNTED: Final = Sizes(2_000, 200, 2_000, 4, 4, 0.5, 1, 1)
 
 
 class Metric(NamedTuple):
@@ -79,6 +80,7 @@ class Scenario:
         return self.title.format_map(asdict(sizes))
 
 
+_RATE: Final = (Metric("per_second", "rows/s", 0), *_COSTS[1:])
 _BOTH: Final = ("text", "binary")
 
 SCENARIOS: Final = (
@@ -114,6 +116,25 @@ SCENARIOS: Final = (
         LOOPS,
         parameters=True,
         modes=_BOTH,
+    ),
+    Scenario(
+        "insert",
+        "executemany of {inserts:,} rows of 6 columns, in one transaction",
+        "row",
+        _RATE,
+        ("asyncio", "blocking"),
+        parameters=True,
+        modes=_BOTH,
+    ),
+    Scenario(
+        "update",
+        "executemany of {inserts:,} UPDATEs by key, in one transaction",
+        "row",
+        _RATE,
+        ("asyncio", "blocking"),
+        parameters=True,
+        modes=_BOTH,
+        every=2,
     ),
     Scenario(
         "delay",

@@ -77,6 +77,31 @@ def select_repeated(copies: int) -> str:
     return f"SELECT {TABLE}.* FROM seq_1_to_{copies} JOIN {TABLE}"
 
 
+#: What is inserted and updated: six of the columns, in a table of the contestant's own.
+CREATE_COPY: Final = """
+CREATE OR REPLACE TABLE copy_{name} (
+  id INT NOT NULL PRIMARY KEY,
+  ratio DOUBLE NOT NULL,
+  name VARCHAR(40) NOT NULL,
+  moment DATETIME(6) NOT NULL,
+  price DECIMAL(12,2) NOT NULL,
+  optional INT
+) ENGINE=InnoDB CHARACTER SET utf8mb4
+"""
+INSERT_COPY: Final = "INSERT INTO copy_{name} VALUES ({marks})"
+UPDATE_COPY: Final = "UPDATE copy_{name} SET optional = {mark} WHERE id = {mark}"
+CHECK_COPY: Final = (
+    "SELECT COUNT(*), SUM(c.optional) FROM copy_{name} c JOIN {table} t"
+    " USING (id, ratio, name, moment, price)"
+)
+
+
+def copied(number: int) -> tuple[Any, ...]:
+    """Return what is inserted of the row with this id."""
+    whole = row(number)
+    return (whole[0], whole[2], whole[3], whole[4], whole[5], whole[9])
+
+
 def check(number: int, found: Any) -> None:
     """Refuse a row that is not exactly the row with this id.
 

@@ -11,7 +11,7 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 from benchmarks import table
@@ -122,6 +122,67 @@ async def concurrent(
         await session.close()
 
 
+class Copy:
+    """A table into which a contestant copies a part of the reference table."""
+
+    def __init__(self, session: Session, job: Job) -> None:
+        self.session = session
+        self.count = min(job["inserts"], job["rows"])
+        self.name = "".join(filter(str.isalnum, f"{job['contestant']}{job['mode']}"))
+        self.rows = [table.copied(number) for number in range(1, self.count + 1)]
+        mark = session.placeholder
+        marks = ", ".join([mark] * len(self.rows[0]))
+        self.insert = table.INSERT_COPY.format(name=self.name, marks=marks)
+        self.update = table.UPDATE_COPY.format(name=self.name, mark=mark)
+
+    async def create(self) -> None:
+        """Make the table, without rows."""
+        await self.session.change(table.CREATE_COPY.format(name=self.name))
+
+    async def change(self, sql: str, rows: list[Any]) -> None:
+        """Execute a statement for all rows, in one transaction."""
+        await self.session.change("BEGIN")
+        await self.session.change_many(sql, rows)
+        await self.session.change("COMMIT")
+
+    async def check(self, optional: Iterable[int | None]) -> None:
+        """Refuse a table that is not the copy with these values in its last column."""
+        sql = table.CHECK_COPY.format(name=self.name, table=table.TABLE)
+        (found,) = await self.session.fetch_all(sql)
+        wanted = [self.count, sum(value or 0 for value in optional)]
+        assert [int(value) for value in found] == wanted, f"{found} for {wanted}"
+
+
+async def insert(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
+    """Insert many rows."""
+    copy = Copy(await connect(), job)
+    await copy.create()
+    await copy.change(copy.insert, copy.rows[:_WARM_UP])
+    for _ in _repeats(job):
+        await copy.create()
+        gc.collect()
+        with watch:
+            await copy.change(copy.insert, copy.rows)
+        await copy.check(row[-1] for row in copy.rows)
+        yield _costs(watch, copy.count)
+    await copy.session.close()
+
+
+async def update(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
+    """Update many rows, each by its key."""
+    copy = Copy(await connect(), job)
+    await copy.create()
+    await copy.change(copy.insert, copy.rows)
+    for repeat in _repeats(job):
+        changes = [(repeat + row[0] % 1000, row[0]) for row in copy.rows]
+        gc.collect()
+        with watch:
+            await copy.change(copy.update, changes)
+        await copy.check(value for value, _ in changes)
+        yield _costs(watch, copy.count)
+    await copy.session.close()
+
+
 async def delay(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
     """How late a task that wants a turn each millisecond gets one during a fetch."""
     session = await connect()
@@ -163,6 +224,8 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "select": select,
     "lookup": lookup,
     "concurrent": concurrent,
+    "insert": insert,
+    "update": update,
     "delay": delay,
     "stream": stream,
     "idle": idle,

@@ -1,7 +1,8 @@
 """pyro-mysql through its own API, which it recommends over its cursors for speed.
 
 query() is the text protocol and takes no parameters, exec() is the binary one; neither
-can hand out rows before it has them all, so it takes no part in streaming.
+can hand out rows before it has them all, so it takes no part in streaming. Of its two
+ways for many rows the one that binds arrays is the faster one.
 """
 
 from __future__ import annotations
@@ -46,6 +47,12 @@ class _Session:
     async def stream(self, sql: str) -> int:
         raise NotImplementedError("it has no streams: no scenario asks it for one")
 
+    async def change(self, sql: str) -> None:
+        await self._connection.query_drop(sql)
+
+    async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
+        await self._connection.exec_bulk_insert_or_update(sql, rows)
+
     async def close(self) -> None:
         await self._connection.close()
 
@@ -76,6 +83,12 @@ class _BlockingSession:
 
     def stream(self, sql: str) -> int:
         raise NotImplementedError("it has no streams: no scenario asks it for one")
+
+    def change(self, sql: str) -> None:
+        self._connection.query_drop(sql)
+
+    def change_many(self, sql: str, rows: Sequence[Row]) -> None:
+        self._connection.exec_bulk_insert_or_update(sql, rows)
 
     def close(self) -> None:
         self._connection.close()

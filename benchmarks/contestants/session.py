@@ -41,6 +41,12 @@ class Session(Protocol):
     async def stream(self, sql: str) -> int:
         """Take row for row without holding the result, and return their number."""
 
+    async def change(self, sql: str) -> None:
+        """Execute what has no rows."""
+
+    async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
+        """Execute with each row as parameters, by what is meant for that."""
+
     async def close(self) -> None:
         """End the connection."""
 
@@ -54,6 +60,8 @@ class BlockingSession(Protocol):
     def repeat(self, sql: str, count: int) -> Row: ...
     def lookup(self, sql: str, keys: Sequence[int]) -> Row: ...
     def stream(self, sql: str) -> int: ...
+    def change(self, sql: str) -> None: ...
+    def change_many(self, sql: str, rows: Sequence[Row]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -107,6 +115,12 @@ class Cursors:
             rows += 1
         return rows
 
+    async def change(self, sql: str) -> None:
+        await self._cursor.execute(sql)
+
+    async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
+        await self._cursor.executemany(sql, rows)
+
     async def close(self) -> None:
         ended = self._close()
         if ended is not None:
@@ -154,6 +168,12 @@ class BlockingCursors:
             rows += 1
         return rows
 
+    def change(self, sql: str) -> None:
+        self._cursor.execute(sql)
+
+    def change_many(self, sql: str, rows: Sequence[Row]) -> None:
+        self._cursor.executemany(sql, rows)
+
     def close(self) -> None:
         self._connection.close()
 
@@ -179,6 +199,12 @@ class Blocking:
 
     async def stream(self, sql: str) -> int:
         return self._session.stream(sql)
+
+    async def change(self, sql: str) -> None:
+        self._session.change(sql)
+
+    async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
+        self._session.change_many(sql, rows)
 
     async def close(self) -> None:
         self._session.close()
