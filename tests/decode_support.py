@@ -150,7 +150,7 @@ class Server:
         found = []
         with self.executed(sql, how) as stmt:
             while (status := lib.mysql_stmt_fetch(stmt)) == 0:
-                found.append(_wire.decode_fetched(address_of(stmt), reading))
+                found += _wire.decode_fetched(address_of(stmt), reading)
             assert status == lib.MYSQL_NO_DATA, stmt_error(stmt)
         return found
 

@@ -288,7 +288,8 @@ def packed(values: list[bytes | None]) -> tuple[bytes, list[int | None]]:
 
 def row_of(packet: bytes, offsets: list[int | None], kept: bool, **options: Any) -> Any:
     reading = make_reading(**options)
-    return _wire.decode_packet(ROW_FIELDS, packet, offsets, reading, kept)
+    (row,) = _wire.decode_packet(ROW_FIELDS, packet, offsets, reading, kept)
+    return row
 
 
 KEPT = pytest.mark.parametrize("kept", [False, True])

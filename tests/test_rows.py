@@ -321,7 +321,7 @@ def test_nothing_is_left_behind(factory: RowFactory) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ((6,), ValueError, "shape has to be one of SHAPE_"),
+        ((7,), ValueError, "shape has to be one of SHAPE_"),
         ((-1,), ValueError, "shape has to be one of SHAPE_"),
         ((_wire.SHAPE_TUPLE, int), TypeError, "make has to be None"),
         ((_wire.SHAPE_CLASS, None), TypeError, "make has to be callable"),

@@ -58,4 +58,5 @@ def decode(column: Any, text: bytes | None, **options: Any) -> Any:
 
 def rows(columns: list[Any], values: list[Any], **options: Any) -> list[Any]:
     """Rows, as ``make_reading(**options)`` has them."""
-    return _wire.decode(columns, values, make_reading(**options))
+    found: list[Any] = _wire.decode(columns, values, make_reading(**options))
+    return found

@@ -11,36 +11,11 @@
  */
 
 #include "decode.h"
+#include "load.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-/* ---- numbers as they lie in the packet: the lowest byte first --------------- */
-
-static inline uint8_t
-load_8(const char *at)
-{
-    return (uint8_t)*at;
-}
-
-static inline uint16_t
-load_16(const char *at)
-{
-    return (uint16_t)(load_8(at) | load_8(at + 1) << 8);
-}
-
-static inline uint32_t
-load_32(const char *at)
-{
-    return load_16(at) | (uint32_t)load_16(at + 2) << 16;
-}
-
-static inline uint64_t
-load_64(const char *at)
-{
-    return load_32(at) | (uint64_t)load_32(at + 4) << 32;
-}
 
 static PyObject *
 wrong_size(const wire_column *column, size_t length)
@@ -408,22 +383,31 @@ wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *ce
     return -1;
 }
 
-PyObject *
-wire_binary_row(wire_plan *plan, const MYSQL_STMT *stmt)
+/* Cuts a row for its plan.  Returns 0, or -1 with an exception. */
+static int
+cut_row(wire_plan *plan, const MYSQL_STMT *stmt)
 {
     int wrong = wire_cut_row(stmt, plan->widths, &plan->cut);
 
     if (wrong == (int)plan->count) {
-        return PyErr_Format(plan->reading->state->InterfaceError,
-                            "the statement has %u columns, not %u as when its rows were begun",
-                            stmt->field_count, plan->count);
+        PyErr_Format(plan->reading->state->InterfaceError,
+                     "the statement has %u columns, not %u as when its rows were begun",
+                     stmt->field_count, plan->count);
     }
-    if (wrong >= 0) {
-        return wire_bad_value(&plan->columns[wrong],
-                              "has a value that is not where the row of the binary protocol "
-                              "should have it");
+    else if (wrong >= 0) {
+        wire_bad_value(&plan->columns[wrong],
+                       "has a value that is not where the row of the binary protocol "
+                       "should have it");
     }
-    return plan->row(plan, plan->cut.values, plan->cut.lengths);
+    return wrong >= 0 ? -1 : 0;
+}
+
+int
+wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stmt)
+{
+    return cut_row(plan, stmt) < 0
+               ? -1
+               : wire_rows_take(rows, plan, plan->cut.values, plan->cut.lengths);
 }
 
 int

@@ -177,7 +177,7 @@ fetch(wire_channel *self, Py_ssize_t wanted)
         return NULL;
     }
     self->wanted = wanted;
-    self->piece = PyList_New(0);
+    self->piece = wire_rows_new(self->reply->plan);
     if (self->piece == NULL) {
         return NULL;
     }

@@ -19,7 +19,8 @@ typedef struct wire_reply {
     PyObject_HEAD MYSQL_RES *result; /* owned; its fields live as long as this; NULL: no rows,
                                         or those of a prepared statement */
     wire_plan *plan;                 /* owned; until the last row is there */
-    PyObject *rows;                  /* owned: a list; NULL: no rows, or they stream */
+    PyObject *rows;                  /* owned: a list; NULL: no rows, or they stream.  Of
+                                        columns that stream: a batch without rows */
     PyObject *columns;               /* owned; made when it is asked for */
     PyObject *info;                  /* owned; NULL: None */
     PyObject *changes;               /* owned; NULL: None */
@@ -33,7 +34,7 @@ typedef struct wire_reply {
 } wire_reply;
 
 wire_reply *wire_reply_new(wire_state *state, MYSQL_RES *result);
-/* Gets ready for rows.  Returns 0, or -1 with an exception. */
+/* Gets ready for rows, once there is a plan.  Returns 0, or -1 with an exception. */
 int wire_reply_expect(wire_reply *reply, bool stream);
 /* Notes how the statement ended.  Returns 0, or -1 with an exception. */
 int wire_reply_settle(wire_reply *reply, MYSQL *mysql);
@@ -107,7 +108,8 @@ typedef struct wire_protocol {
     int (*resume_row)(wire_channel *self, int ready);
     /* Whether the row is there that was asked for: 0 at the end, -1 after an error. */
     int (*has_row)(wire_channel *self);
-    PyObject *(*row)(wire_channel *self);
+    /* Takes that row.  Returns 0, or -1 with an exception. */
+    int (*take)(wire_channel *self, PyObject *rows);
     /* A reply to a head that has been read: NULL with an exception, or after an error
        of the library without. */
     wire_reply *(*reply)(wire_channel *self);
@@ -160,7 +162,7 @@ struct wire_channel {
     PyObject *sql;     /* owned; the library has its address */
     PyObject *reading; /* owned */
     PyObject *replies; /* owned list; NULL for a stream */
-    PyObject *piece;   /* owned list: rows of a stream */
+    PyObject *piece;   /* owned: rows of a stream, in a list or a batch */
     PyObject *failure; /* owned: the first exception */
     wire_reply *reply; /* owned: the one whose rows are being read */
     int status;        /* where mysql_x_cont puts its result */

@@ -18,7 +18,8 @@ enum wire_shape {
     WIRE_NAMEDTUPLE, /* make(names) -> a subclass of tuple without a __dict__ */
     WIRE_SCALAR,
     WIRE_CLASS, /* make(name=value, ...) -> a row */
-    WIRE_CALL   /* make(names)(value, ...) -> a row */
+    WIRE_CALL,  /* make(names)(value, ...) -> a row */
+    WIRE_ARROW  /* no rows: columns; make says which have a dictionary */
 };
 
 /* Immutable once it is made. */
@@ -39,6 +40,7 @@ typedef struct {
 } wire_extension;
 
 struct wire_decimals;
+struct wire_arrow_layout;
 
 struct wire_column {
     wire_decoder decode;         /* from the text to the value */
@@ -68,11 +70,14 @@ struct wire_plan {
     PyObject **cells;      /* room for the arguments of a call, or NULL */
     unsigned char *widths; /* owned; of values in the binary protocol, see below; NULL: text */
     wire_cells cut;        /* likewise */
-    bool atomic;           /* no value can refer to another object */
+    struct wire_arrow_layout *layout; /* a reference; NULL: rows */
+    bool atomic;                      /* no value can refer to another object */
     unsigned int count;
     wire_column columns[];
 };
 
+/* Prepares the plan for columns instead of rows. */
+int wire_plan_columns(wire_plan *plan, const MYSQL_FIELD *fields);
 /* Prepares the plan for its rows, once the columns are known. */
 int wire_plan_shape(wire_plan *plan, const MYSQL_FIELD *fields);
 
@@ -100,8 +105,23 @@ void wire_cells_free(wire_cells *cells); /* zeros are fine */
  */
 int wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *cells);
 
+/* ---- arrow_batch.c -------------------------------------------------------- */
+
+/* An empty batch of a plan for columns. */
+PyObject *wire_batch_new(const wire_plan *plan);
+/* Adds a row, or nothing of it.  Returns 0, or -1 with an exception. */
+int wire_batch_add(PyObject *batch, wire_plan *plan, char *const *values,
+                   const unsigned long *lengths);
+Py_ssize_t wire_batch_rows(PyObject *batch);
+bool wire_batch_is_full(PyObject *batch);
+void wire_batch_trim(PyObject *batch);
+
 /* Adds functions that let the tests decode without a server. */
 int wire_add_trial(PyObject *module);
+
+/* What is written as text, and has a meaning beyond that. */
+enum wire_format { WIRE_NO_FORMAT, WIRE_JSON, WIRE_UUID, WIRE_INET4, WIRE_INET6 };
+enum wire_format wire_format_of(const MYSQL_FIELD *field);
 
 /* ---- decoders ------------------------------------------------------------- */
 
@@ -112,6 +132,9 @@ void wire_decimals_free(struct wire_decimals *decimals); /* NULL is fine */
 
 PyObject *wire_text(wire_column *column, const char *text, size_t length);
 PyObject *wire_bytes(wire_column *column, const char *text, size_t length);
+bool wire_is_utf8(const char *text, size_t length);
+/* Raises DataError: it is not.  Returns NULL. */
+PyObject *wire_not_utf8(const wire_column *column);
 /* Text in a charset that is not read: always DataError. */
 PyObject *wire_foreign_text(wire_column *column, const char *text, size_t length);
 /* What `callable` makes of the value; of JSON, a UUID, an address. */
@@ -126,6 +149,8 @@ PyObject *wire_datetime(wire_column *column, const char *text, size_t length);
 PyObject *wire_time(wire_column *column, const char *text, size_t length);
 int wire_import_datetime(void);
 
+/* Whether Python has such a day; years are up to 9999. */
+bool wire_is_day(int year, int month, int day);
 /* From numbers, of whatever size; a day that there is not is as the reading says. */
 PyObject *wire_make_date(wire_column *column, int year, int month, int day);
 PyObject *wire_make_datetime(wire_column *column, const int date[3], const int time[3],

@@ -333,10 +333,10 @@ has_row(wire_channel *self)
     return 0;
 }
 
-static PyObject *
-row(wire_channel *self)
+static int
+take(wire_channel *self, PyObject *rows)
 {
-    return wire_binary_row(self->reply->plan, self->statement->stmt);
+    return wire_rows_take_binary(rows, self->reply->plan, self->statement->stmt);
 }
 
 static wire_reply *
@@ -373,7 +373,7 @@ const wire_protocol wire_binary_protocol = {
     .start_row = start_row,
     .resume_row = resume_row,
     .has_row = has_row,
-    .row = row,
+    .take = take,
     .reply = reply,
     .expect = expect,
     .end = end,

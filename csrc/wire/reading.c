@@ -6,7 +6,7 @@
  * and what becomes of the values in rows.c.
  */
 
-#include "decode.h"
+#include "arrow.h"
 
 #include <string.h>
 
@@ -115,27 +115,43 @@ attribute(const MYSQL_FIELD *field, enum mariadb_field_attr_t which)
     return text;
 }
 
+enum wire_format
+wire_format_of(const MYSQL_FIELD *field)
+{
+    static const struct {
+        const char *name;
+        enum wire_format format;
+    } types[] = {{"uuid", WIRE_UUID}, {"inet4", WIRE_INET4}, {"inet6", WIRE_INET6}};
+
+    if (field->type == MYSQL_TYPE_JSON ||
+        is(attribute(field, MARIADB_FIELD_ATTR_FORMAT_NAME), "json")) {
+        return WIRE_JSON;
+    }
+    MARIADB_CONST_STRING type = attribute(field, MARIADB_FIELD_ATTR_DATA_TYPE_NAME);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (is(type, types[i].name)) {
+            return types[i].format;
+        }
+    }
+    return WIRE_NO_FORMAT;
+}
+
 /* What is written as text and has a class of its own; NULL: nothing of that kind. */
 static PyObject *
 parser_of(const wire_state *state, const MYSQL_FIELD *field)
 {
-    MARIADB_CONST_STRING type = attribute(field, MARIADB_FIELD_ATTR_DATA_TYPE_NAME);
-    PyObject *parser = NULL; /* borrowed */
-
-    if (field->type == MYSQL_TYPE_JSON ||
-        is(attribute(field, MARIADB_FIELD_ATTR_FORMAT_NAME), "json")) {
-        parser = state->json_loads;
+    switch (wire_format_of(field)) {
+    case WIRE_JSON:
+        return state->json_loads;
+    case WIRE_UUID:
+        return state->UUID;
+    case WIRE_INET4:
+        return state->IPv4Address;
+    case WIRE_INET6:
+        return state->IPv6Address;
+    default:
+        return NULL;
     }
-    else if (is(type, "uuid")) {
-        parser = state->UUID;
-    }
-    else if (is(type, "inet4")) {
-        parser = state->IPv4Address;
-    }
-    else if (is(type, "inet6")) {
-        parser = state->IPv6Address;
-    }
-    return parser;
 }
 
 /* Looks a text up; *found is borrowed, or NULL.  Returns 0, or -1. */
@@ -185,6 +201,9 @@ plan_column(wire_column *column, const wire_reading *reading, const MYSQL_FIELD 
     wire_decoder binary = width != NULL ? wire_binary_decoder(field, width) : NULL;
 
     *column = (wire_column){.field = field, .reading = reading};
+    if (reading->shape == WIRE_ARROW) {
+        return 1; /* no object is made of the values */
+    }
     column->decode = binary != NULL ? binary : plain_decoder(field);
     if (field->extension != NULL || field->type == MYSQL_TYPE_JSON) {
         callable = parser_of(reading->state, field);
@@ -247,7 +266,8 @@ wire_plan_new(PyObject *reading, const MYSQL_FIELD *fields, unsigned int count, 
         }
         plan->atomic &= atomic;
     }
-    if (wire_plan_shape(plan, fields) < 0) {
+    if ((plan->reading->shape == WIRE_ARROW ? wire_plan_columns(plan, fields)
+                                            : wire_plan_shape(plan, fields)) < 0) {
         wire_plan_free(plan);
         return NULL;
     }
@@ -266,6 +286,7 @@ wire_plan_free(wire_plan *plan)
     PyMem_Free(plan->cells);
     PyMem_Free(plan->widths);
     wire_cells_free(&plan->cut);
+    wire_layout_release(plan->layout);
     Py_XDECREF(plan->make);
     Py_XDECREF(plan->names);
     Py_DECREF(plan->reading);
@@ -294,10 +315,10 @@ wire_plan_calls(const wire_plan *plan)
     return !plan->atomic || plan->cells != NULL;
 }
 
-PyObject *
-wire_plan_row(wire_plan *plan, char *const *values, const unsigned long *lengths)
+bool
+wire_plan_is_columns(const wire_plan *plan)
 {
-    return plan->row(plan, values, lengths);
+    return plan->layout != NULL;
 }
 
 /* ---- the type Reading ----------------------------------------------------- */
@@ -340,11 +361,15 @@ reading_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                                      &converters, &invalid_dates_error)) {
         return NULL;
     }
-    if (shape < WIRE_TUPLE || shape > WIRE_CALL) {
+    if (shape < WIRE_TUPLE || shape > WIRE_ARROW) {
         return PyErr_Format(PyExc_ValueError, "shape has to be one of SHAPE_*, not %d", shape);
     }
-    bool makes = shape == WIRE_NAMEDTUPLE || shape == WIRE_CLASS || shape == WIRE_CALL;
-    if (makes ? !PyCallable_Check(make) : make != Py_None) {
+    if (shape == WIRE_ARROW && !PyBool_Check(make) && !PyFrozenSet_CheckExact(make)) {
+        return PyErr_Format(PyExc_TypeError, "make has to be a bool or a frozenset, not %R", make);
+    }
+    bool makes = shape == WIRE_ARROW || shape == WIRE_NAMEDTUPLE || shape == WIRE_CLASS ||
+                 shape == WIRE_CALL;
+    if (makes ? shape != WIRE_ARROW && !PyCallable_Check(make) : make != Py_None) {
         return PyErr_Format(PyExc_TypeError, "make has to be %s for this shape, not %R",
                             makes ? "callable" : "None", make);
     }
@@ -422,6 +447,7 @@ wire_add_reading(PyObject *module)
         {"SHAPE_TUPLE", WIRE_TUPLE},           {"SHAPE_DICT", WIRE_DICT},
         {"SHAPE_NAMEDTUPLE", WIRE_NAMEDTUPLE}, {"SHAPE_SCALAR", WIRE_SCALAR},
         {"SHAPE_CLASS", WIRE_CLASS},           {"SHAPE_CALL", WIRE_CALL},
+        {"SHAPE_ARROW", WIRE_ARROW},
     };
     wire_state *state = PyModule_GetState(module);
 

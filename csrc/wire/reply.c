@@ -147,8 +147,11 @@ wire_reply_new(wire_state *state, MYSQL_RES *result)
 int
 wire_reply_expect(wire_reply *reply, bool stream)
 {
-    reply->rows = stream ? NULL : PyList_New(0);
-    return reply->rows == NULL && !stream ? -1 : 0;
+    if (stream && !wire_plan_is_columns(reply->plan)) {
+        return 0;
+    }
+    reply->rows = wire_rows_new(reply->plan);
+    return reply->rows == NULL ? -1 : 0;
 }
 
 static int

@@ -196,6 +196,51 @@ called_row(wire_plan *plan, char *const *values, const unsigned long *lengths)
     return row;
 }
 
+/* ---- what rows are put into ----------------------------------------------- */
+
+PyObject *
+wire_rows_new(const wire_plan *plan)
+{
+    return plan->layout != NULL ? wire_batch_new(plan) : PyList_New(0);
+}
+
+int
+wire_rows_take(PyObject *rows, wire_plan *plan, char *const *values, const unsigned long *lengths)
+{
+    PyObject *row; /* new */
+    int status;
+
+    if (plan->layout != NULL) {
+        return wire_batch_add(rows, plan, values, lengths);
+    }
+    row = plan->row(plan, values, lengths);
+    status = row != NULL ? PyList_Append(rows, row) : -1;
+    Py_XDECREF(row);
+    return status;
+}
+
+Py_ssize_t
+wire_rows_count(PyObject *rows)
+{
+    return PyList_CheckExact(rows) ? PyList_GET_SIZE(rows) : wire_batch_rows(rows);
+}
+
+bool
+wire_rows_are_full(PyObject *rows)
+{
+    return !PyList_CheckExact(rows) && wire_batch_is_full(rows);
+}
+
+void
+wire_rows_end(PyObject *rows)
+{
+    if (!PyList_CheckExact(rows)) {
+        wire_batch_trim(rows);
+    }
+}
+
+/* ---- which shape ------------------------------------------------------------ */
+
 int
 wire_plan_shape(wire_plan *plan, const MYSQL_FIELD *fields)
 {

@@ -102,6 +102,7 @@ take_outcome(wire_channel *self)
 
     if (outcome != NULL) {
         self->piece = NULL;
+        wire_rows_end(outcome);
         return outcome;
     }
     return Py_NewRef(self->stream ? (PyObject *)self->reply : self->replies);
@@ -127,7 +128,7 @@ wire_fail(wire_channel *self)
         remember_failure(self);
         return wire_pipeline_answered(self);
     }
-    if (self->piece != NULL && PyList_GET_SIZE(self->piece) > 0 && self->failure == NULL &&
+    if (self->piece != NULL && wire_rows_count(self->piece) > 0 && self->failure == NULL &&
         !self->discarding && !self->broken) {
         /* First the rows that came before it. */
         wire_raise(self->state, self->mysql);
@@ -258,7 +259,7 @@ begin_reply(wire_channel *self, int64_t Py_UNUSED(until))
         return end_reply(self);
     }
     self->phase = ROWS;
-    if (wire_reply_expect(reply, self->stream) < 0 || self->protocol->expect(self) < 0) {
+    if (self->protocol->expect(self) < 0 || wire_reply_expect(reply, self->stream) < 0) {
         if (!PyErr_ExceptionMatches(PyExc_Exception)) {
             self->discarding = true; /* Ctrl-C and its like do not wait for the rows */
             wire_start_row(self);
@@ -277,18 +278,22 @@ begin_reply(wire_channel *self, int64_t Py_UNUSED(until))
 static int
 take_row(wire_channel *self)
 {
-    PyObject *list = self->stream ? self->piece : self->reply->rows; /* borrowed */
-    PyObject *row = self->protocol->row(self);                       /* new */
+    PyObject *rows = self->stream ? self->piece : self->reply->rows; /* borrowed */
 
-    if (row == NULL || PyList_Append(list, row) < 0) {
-        Py_XDECREF(row);
+    if (self->protocol->take(self, rows) < 0) {
         if (PyErr_ExceptionMatches(PyExc_Exception)) {
             remember_failure(self);
         }
         return -1;
     }
-    Py_DECREF(row);
     return 0;
+}
+
+/* Whether the piece of a stream has as many rows as it can or shall have. */
+static bool
+has_enough(const wire_channel *self)
+{
+    return wire_rows_count(self->piece) >= self->wanted || wire_rows_are_full(self->piece);
 }
 
 /*
@@ -311,9 +316,9 @@ take_rows(wire_channel *self, int64_t until)
             if (PyErr_Occurred()) {
                 return NULL; /* Ctrl-C and its like do not wait for the rest */
             }
-            if (self->stream && (failed || PyList_GET_SIZE(self->piece) >= self->wanted)) {
+            if (self->stream && (failed || has_enough(self))) {
                 /* A failure is raised after the rows that came before it. */
-                if (failed && PyList_GET_SIZE(self->piece) == 0) {
+                if (failed && wire_rows_count(self->piece) == 0) {
                     Py_CLEAR(self->piece);
                     return wire_raise_failure(self);
                 }

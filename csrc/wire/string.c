@@ -36,6 +36,51 @@ is_ascii(const char *text, size_t length)
     return (seen & high_bits) == 0;
 }
 
+/* How many bytes follow a first one, and what the second one may be; 0: no first byte. */
+static int
+sequence_of(unsigned char first, unsigned char *least, unsigned char *most)
+{
+    *least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    *most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    return first < 0xC2 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : 0;
+}
+
+bool
+wire_is_utf8(const char *text, size_t length)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    const unsigned char *end = at + length;
+    unsigned char least, most;
+
+    if (is_ascii(text, length)) {
+        return true;
+    }
+    while (at < end) {
+        if (*at < 0x80) {
+            at++;
+            continue;
+        }
+        int follow = sequence_of(*at++, &least, &most);
+        if (follow == 0 || end - at < follow || *at < least || *at > most) {
+            return false;
+        }
+        for (at++, follow--; follow > 0; at++, follow--) {
+            if ((*at & 0xC0) != 0x80) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+PyObject *
+wire_not_utf8(const wire_column *column)
+{
+    return wire_bad_value(column,
+                          "has a value that is not UTF-8; read such bytes as BINARY, or "
+                          "repair them in the table");
+}
+
 PyObject *
 wire_text(wire_column *column, const char *text, size_t length)
 {
@@ -50,9 +95,7 @@ wire_text(wire_column *column, const char *text, size_t length)
     }
     value = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, NULL);
     if (value == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-        return wire_bad_value(column,
-                              "has a value that is not UTF-8; read such bytes as "
-                              "BINARY, or repair them in the table");
+        return wire_not_utf8(column);
     }
     return value;
 }

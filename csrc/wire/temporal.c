@@ -46,8 +46,8 @@ fraction(const char *text, size_t length, bool *wrong)
     return digits(text + 1, (int)length - 1, wrong) * scales[length];
 }
 
-static bool
-is_day(int year, int month, int day)
+bool
+wire_is_day(int year, int month, int day)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
@@ -85,8 +85,8 @@ wire_make_date(wire_column *column, int year, int month, int day)
     if (year > 9999 || month > 99 || day > 99) {
         return malformed(column, "date");
     }
-    return is_day(year, month, day) ? PyDate_FromDate(year, month, day)
-                                    : no_day(column, year, month, day);
+    return wire_is_day(year, month, day) ? PyDate_FromDate(year, month, day)
+                                         : no_day(column, year, month, day);
 }
 
 PyObject *
@@ -96,7 +96,7 @@ wire_make_datetime(wire_column *column, const int date[3], const int time[3], ui
         time[2] > 59 || microsecond > 999999) {
         return malformed(column, "date with a time");
     }
-    if (!is_day(date[0], date[1], date[2])) {
+    if (!wire_is_day(date[0], date[1], date[2])) {
         return no_day(column, date[0], date[1], date[2]);
     }
     return PyDateTime_FromDateAndTime(date[0], date[1], date[2], time[0], time[1], time[2],

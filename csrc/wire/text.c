@@ -56,10 +56,11 @@ has_row(wire_channel *self)
     return mysql_errno(self->mysql) != 0 ? -1 : 0;
 }
 
-static PyObject *
-row(wire_channel *self)
+static int
+take(wire_channel *self, PyObject *rows)
 {
-    return wire_plan_row(self->reply->plan, self->row, mysql_fetch_lengths(self->reply->result));
+    return wire_rows_take(rows, self->reply->plan, self->row,
+                          mysql_fetch_lengths(self->reply->result));
 }
 
 static wire_reply *
@@ -97,7 +98,7 @@ const wire_protocol wire_text_protocol = {
     .start_row = start_row,
     .resume_row = resume_row,
     .has_row = has_row,
-    .row = row,
+    .take = take,
     .reply = reply,
     .expect = expect,
     .end = end,

@@ -94,13 +94,16 @@ take_columns(PyObject *from, columns *self)
     return 0;
 }
 
-/* One row.  Each value gets memory of its own, so that a byte too far is found. */
-static PyObject *
-decode_row(wire_plan *plan, unsigned int count, PyObject *row)
+/*
+ * Adds one row.  Each value gets memory of its own, so that a byte too far is found.
+ * Returns 0, or -1 with an exception.
+ */
+static int
+take_row(PyObject *rows, wire_plan *plan, unsigned int count, PyObject *row)
 {
     char **values = PyMem_Calloc(count + 1, sizeof(*values));
     unsigned long *lengths = PyMem_Calloc(count + 1, sizeof(*lengths));
-    PyObject *result = NULL; /* new */
+    int status = -1;
 
     if (values == NULL || lengths == NULL) {
         PyErr_NoMemory();
@@ -127,28 +130,28 @@ decode_row(wire_plan *plan, unsigned int count, PyObject *row)
         }
         memcpy(values[i], PyBytes_AS_STRING(value), lengths[i]);
     }
-    result = wire_plan_row(plan, values, lengths);
+    status = wire_rows_take(rows, plan, values, lengths);
 done:
     for (unsigned int i = 0; values != NULL && i < count; i++) {
         PyMem_Free(values[i]);
     }
     PyMem_Free(values);
     PyMem_Free(lengths);
-    return result;
+    return status;
 }
 
 static PyObject *
 trial_decode(PyObject *module, PyObject *args)
 {
-    int binary = 0;
+    int binary = 0, keep = 0;
     wire_state *state = PyModule_GetState(module);
     PyObject *from, *rows, *reading; /* borrowed */
     PyObject *result = NULL;         /* new */
     wire_plan *plan = NULL;
     columns fields = {NULL};
 
-    if (!PyArg_ParseTuple(args, "OO!O!|p:decode", &from, &PyList_Type, &rows, state->Reading,
-                          &reading, &binary) ||
+    if (!PyArg_ParseTuple(args, "OO!O!|pp:decode", &from, &PyList_Type, &rows, state->Reading,
+                          &reading, &binary, &keep) ||
         take_columns(from, &fields) < 0) {
         goto done;
     }
@@ -156,13 +159,15 @@ trial_decode(PyObject *module, PyObject *args)
     if (plan == NULL) {
         goto done;
     }
-    result = PyList_New(0);
+    result = wire_rows_new(plan);
     for (Py_ssize_t i = 0; result != NULL && i < PyList_GET_SIZE(rows); i++) {
-        PyObject *row = decode_row(plan, fields.count, PyList_GET_ITEM(rows, i)); /* new */
-        if (row == NULL || PyList_Append(result, row) < 0) {
-            Py_CLEAR(result);
+        if (take_row(result, plan, fields.count, PyList_GET_ITEM(rows, i)) < 0) {
+            if (!keep) {
+                Py_CLEAR(result);
+                break;
+            }
+            PyErr_Clear(); /* the rows after one that failed are as they should be */
         }
-        Py_XDECREF(row);
     }
 done:
     wire_plan_free(plan);
@@ -176,10 +181,13 @@ static PyObject *
 decode_fetched(PyObject *reading, const columns *fields, const MYSQL_STMT *stmt)
 {
     wire_plan *plan = wire_plan_new(reading, fields->fields, fields->count, true);
-    PyObject *row = plan != NULL ? wire_binary_row(plan, stmt) : NULL; /* new */
+    PyObject *rows = plan != NULL ? wire_rows_new(plan) : NULL; /* new */
 
+    if (rows != NULL && wire_rows_take_binary(rows, plan, stmt) < 0) {
+        Py_CLEAR(rows);
+    }
     wire_plan_free(plan);
-    return row;
+    return rows;
 }
 
 static PyObject *
@@ -282,13 +290,15 @@ trial_describe(PyObject *Py_UNUSED(module), PyObject *from)
 
 static PyMethodDef functions[] = {
     {"decode", trial_decode, METH_VARARGS,
-     PyDoc_STR("decode(fields, rows, reading, binary=False)\n--\n\nRows of bytes and None as "
-               "`reading` has them. For tests.")},
+     PyDoc_STR("decode(fields, rows, reading, binary=False, keep=False)\n--\n\nRows of bytes and "
+               "None as `reading` has them; keep: without those that fail. For tests.")},
     {"decode_fetched", trial_decode_fetched, METH_VARARGS,
-     PyDoc_STR("decode_fetched(address, reading)\n--\n\nThe row that mysql_stmt_fetch() has just "
+     PyDoc_STR("decode_fetched(address, reading)\n--\n\nA list of the row that mysql_stmt_fetch() "
+               "has just "
                "read of the statement. For tests.")},
     {"decode_packet", trial_decode_packet, METH_VARARGS,
-     PyDoc_STR("decode_packet(fields, packet, offsets, reading, kept)\n--\n\nThe row of a packet "
+     PyDoc_STR("decode_packet(fields, packet, offsets, reading, kept)\n--\n\nA list of the row of "
+               "a packet "
                "whose values are at the offsets. For tests.")},
     {"describe", trial_describe, METH_O,
      PyDoc_STR("describe(fields)\n--\n\nWhat is known of the columns. For tests.")},

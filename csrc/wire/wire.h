@@ -18,6 +18,9 @@
  *     binary.c     rows of the binary protocol, and the values that differ there
  *     rows.c       from values to a row
  *     describe.c   what is known of the columns
+ *     arrow_number.c arrow_text.c arrow_layout.c arrow_batch.c arrow_export.c
+ *     arrow_object.c
+ *                  from values to columns of Arrow, and their export
  *     trial.c      decoding without a server, for the tests
  *     login.c      what the library is kept from while it logs in
  *     scan.c writer.c placeholders.c template.c grammar.c
@@ -88,6 +91,7 @@ typedef struct wire_state {
     PyTypeObject *Batches;
     PyTypeObject *Bulk;
     PyTypeObject *Connector;
+    PyTypeObject *ArrowBatch;
 } wire_state;
 
 extern struct PyModuleDef wire_module;
@@ -101,6 +105,7 @@ int wire_add_connector(PyObject *module);
 int wire_add_login(PyObject *module);
 int wire_add_poll(PyObject *module);
 int wire_add_peek(PyObject *module);
+int wire_add_arrow(PyObject *module);
 
 /* ---- step.c --------------------------------------------------------------- */
 
@@ -131,14 +136,29 @@ bool wire_plan_serves(const wire_plan *plan, PyObject *reading);
 /* Whether each row runs code in Python, which may take its time. */
 bool wire_plan_calls(const wire_plan *plan);
 
-/* A row from what mysql_fetch_row() and mysql_fetch_lengths() deliver. */
-PyObject *wire_plan_row(wire_plan *plan, char *const *values, const unsigned long *lengths);
+/* Whether the rows become columns. */
+bool wire_plan_is_columns(const wire_plan *plan);
+
+/* What a plan's rows are put into: a list of them, or a batch of columns; new and empty. */
+PyObject *wire_rows_new(const wire_plan *plan);
 
 /*
- * The row that mysql_stmt_fetch() has just read, of a plan for binary rows.  Nothing may
- * be bound to the statement: the library then leaves the values where they are.
+ * Takes a row: what mysql_fetch_row() and mysql_fetch_lengths() deliver, or for a plan for
+ * binary rows what mysql_stmt_fetch() has just read.  Nothing may be bound to the statement:
+ * the library then leaves the values where they are.  Returns 0, or -1 with an exception:
+ * nothing of the row was taken.
  */
-PyObject *wire_binary_row(wire_plan *plan, const MYSQL_STMT *stmt);
+int wire_rows_take(PyObject *rows, wire_plan *plan, char *const *values,
+                   const unsigned long *lengths);
+int wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stmt);
+
+/* How many there are, and whether no more can be taken. */
+Py_ssize_t wire_rows_count(PyObject *rows);
+bool wire_rows_are_full(PyObject *rows);
+/* No more will follow: gives back memory that is not needed. */
+void wire_rows_end(PyObject *rows);
+
+/* ---- describe.c ------------------------------------------------------------- */
 
 /*
  * What is known of the columns: a tuple with one tuple for each,
