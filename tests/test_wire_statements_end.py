@@ -253,7 +253,8 @@ def test_what_cannot_be_prepared() -> None:
 
 
 def test_what_is_only_written_into_the_text() -> None:
-    for value in ([1, 2], (1,), [], [[1]], timedelta(microseconds=-1)):
+    values: tuple[object, ...] = ([1, 2], (1,), [], [[1]], timedelta(microseconds=-1))
+    for value in values:
         assert Template("SELECT a FROM t WHERE a = ?", 0).bind((value,)) is None
     limit = Template("SELECT a FROM t LIMIT ?, ?", 0)
     for value in (-1, 1 << 63, True, None, "1", 1.0):
