@@ -1,12 +1,13 @@
 /* The limit: what the same work costs a C program on the same libmariadb.
  *
- *   limit blocking|poll  text|binary  fetch|select|lookup  COUNT REPEATS
+ *   limit blocking|poll  text|binary  fetch|select|lookup|pipeline  COUNT REPEATS
  *         SOCKET DATABASE USER PASSWORD
  *
  * It makes no Python objects and decodes nothing. fetch reads COUNT rows of the
  * reference table as they come (use_result); select asks SELECT 1, and lookup for
- * random rows by their key, COUNT times; binary prepares the statement once. Each of
- * the REPEATS is a line of JSON, with what one row or query took. */
+ * random rows by their key, COUNT times; pipeline does the same, as text, with DEPTH
+ * statements on their way at once; binary prepares the statement once. Each of the
+ * REPEATS is a line of JSON, with what one row or query took. */
 #include <mysql.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include <time.h>
 
 #include "counter.h"
+
+#define DEPTH 64 /* of a pipeline */
 
 static int use_poll; /* whether the _start and _cont functions are used */
 static int binary;   /* whether statements are prepared */
@@ -227,6 +230,67 @@ select_one(MYSQL *mysql, long count)
     }
 }
 
+static void
+send_query(MYSQL *mysql, const char *sql)
+{
+    unsigned long length = (unsigned long)strlen(sql);
+    int failed = 0;
+    if (!use_poll) {
+        failed = mysql_send_query(mysql, sql, length);
+    }
+    else {
+        int status = mysql_send_query_start(&failed, mysql, sql, length);
+        while (status) {
+            status = mysql_send_query_cont(&failed, mysql, wait_for(mysql, status));
+        }
+    }
+    if (failed) {
+        fail(sql, mysql);
+    }
+}
+
+static void
+read_answer(MYSQL *mysql)
+{
+    my_bool failed = 0;
+    if (!use_poll) {
+        failed = mysql_read_query_result(mysql);
+    }
+    else {
+        int status = mysql_read_query_result_start(&failed, mysql);
+        while (status) {
+            status = mysql_read_query_result_cont(&failed, mysql, wait_for(mysql, status));
+        }
+    }
+    if (failed) {
+        fail("read_query_result", mysql);
+    }
+    MYSQL_RES *result = store_result(mysql);
+    if (!mysql_fetch_row(result)) {
+        fail("no row", mysql);
+    }
+    mysql_free_result(result);
+}
+
+/* Few and short enough for the kernel's buffers: the server need not read meanwhile. */
+static void
+pipeline(MYSQL *mysql, long count, unsigned rows)
+{
+    char sql[80];
+    unsigned random = 1;
+    for (long done = 0; done < count; done += DEPTH) {
+        long together = count - done < DEPTH ? count - done : DEPTH;
+        for (long i = 0; i < together; i++) {
+            random = random * 1664525u + 1013904223u;
+            snprintf(sql, sizeof sql, "SELECT * FROM reference WHERE id = %u", random % rows + 1);
+            send_query(mysql, sql);
+        }
+        for (long i = 0; i < together; i++) {
+            read_answer(mysql);
+        }
+    }
+}
+
 static unsigned
 count_rows(MYSQL *mysql)
 {
@@ -242,7 +306,7 @@ main(int argc, char **argv)
 {
     if (argc != 10) {
         fail(
-            "expected: blocking|poll text|binary fetch|select|lookup COUNT REPEATS "
+            "expected: blocking|poll text|binary fetch|select|lookup|pipeline COUNT REPEATS "
             "SOCKET DATABASE USER PASSWORD",
             NULL);
     }
@@ -273,6 +337,9 @@ main(int argc, char **argv)
         }
         else if (strcmp(work, "lookup") == 0) {
             lookup(mysql, count, rows);
+        }
+        else if (strcmp(work, "pipeline") == 0) {
+            pipeline(mysql, count, rows);
         }
         else {
             select_one(mysql, count);

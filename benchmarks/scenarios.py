@@ -23,13 +23,14 @@ class Sizes:
     idle_connections: int
     idle_seconds: float
     copies: int  # of the table, in the streamed result
+    depth: int  # of a pipeline; the C program has a constant for it
     repeats: int  # of the same work in one process, as long as it takes under 1 s
 
 
-FULL: Final = Sizes(200_000, 3_000, 50_000, 20, 100, 2.0, 5, 3)
-SHORT: Final = Sizes(5_000, 200, 2_000, 20, 20, 0.5, 2, 1)
+FULL: Final = Sizes(200_000, 3_000, 50_000, 20, 100, 2.0, 5, 64, 3)
+SHORT: Final = Sizes(5_000, 200, 2_000, 20, 20, 0.5, 2, 64, 1)
 #: For a count of instructions, which is the same each time, under callgrind.
-COUNTED: Final = Sizes(2_000, 200, 2_000, 4, 4, 0.5, 1, 1)
+COUNTED: Final = Sizes(2_000, 200, 2_000, 4, 4, 0.5, 1, 64, 1)
 
 
 class Metric(NamedTuple):
@@ -59,6 +60,7 @@ class Scenario:
         per: what the times are divided by.
         parameters: whether the query has one.
         modes: the protocols it may use.
+        ahead: whether statements are sent ahead of their replies.
         alternating: whether either the client works or the server, never both.
         every: 2 if it is run in every second round, and so on.
     """
@@ -72,6 +74,7 @@ class Scenario:
     modes: tuple[str, ...] = ("text",)
     limit: bool = False
     streaming: bool = False
+    ahead: bool = False
     alternating: bool = False
     every: int = 1
 
@@ -107,6 +110,14 @@ SCENARIOS: Final = (
         modes=_BOTH,
         limit=True,
         alternating=True,
+    ),
+    Scenario(
+        "pipeline",
+        "the same in pipelines of {depth}",
+        "query",
+        parameters=True,
+        limit=True,
+        ahead=True,
     ),
     Scenario(
         "concurrent",
@@ -188,6 +199,8 @@ def entries(scenario: Scenario, world: str) -> Iterator[Entry]:
         if contestant.name == LIMIT and not scenario.limit:
             continue
         if scenario.streaming and not contestant.streams:
+            continue
+        if scenario.ahead and not contestant.pipelines:
             continue
         for mode in scenario.modes:
             if getattr(contestant, mode)[scenario.parameters]:

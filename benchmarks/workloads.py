@@ -12,10 +12,10 @@ import gc
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from benchmarks import table
-from benchmarks.contestants.session import Session
+from benchmarks.contestants.session import Pipelining, Session
 from benchmarks.measure import Memory, Stopwatch, Ticker
 
 Connect = Callable[[], Awaitable[Session]]
@@ -95,6 +95,21 @@ async def lookup(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[
         keys = _keys(job, job["queries"], repeat)
         with watch:
             row = await session.lookup(sql, keys)
+        table.check(keys[-1], row)
+        yield _costs(watch, job["queries"])
+    await session.close()
+
+
+async def pipeline(
+    job: Job, connect: Connect, watch: Stopwatch
+) -> AsyncIterator[Sample]:
+    """The same, sent ahead of the replies."""
+    session = cast("Pipelining", await connect())
+    sql = await _warm_up(session, job)
+    for repeat in _repeats(job):
+        keys = _keys(job, job["queries"], repeat)
+        with watch:
+            row = await session.pipeline(sql, keys, job["depth"])
         table.check(keys[-1], row)
         yield _costs(watch, job["queries"])
     await session.close()
@@ -223,6 +238,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "fetch": fetch,
     "select": select,
     "lookup": lookup,
+    "pipeline": pipeline,
     "concurrent": concurrent,
     "insert": insert,
     "update": update,

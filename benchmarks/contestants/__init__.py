@@ -35,6 +35,7 @@ class Contestant:
         every: 2 if it runs in every second round, and so on, because it would take
             most of the time.
         streams: whether it can hand out rows without holding the whole result.
+        pipelines: whether it can send statements ahead of their replies.
     """
 
     name: str
@@ -44,11 +45,12 @@ class Contestant:
     text: tuple[bool, bool] = (True, True)
     binary: tuple[bool, bool] = (False, False)
     streams: bool = True
+    pipelines: bool = False
     every: int = 1
 
 
 CONTESTANTS: Final = (
-    Contestant(OURS, "ours", "mariadb_nb", WORLDS, binary=(True, True)),
+    Contestant(OURS, "ours", "mariadb_nb", WORLDS, binary=(True, True), pipelines=True),
     Contestant("asyncmy", "peer_asyncmy", "asyncmy", LOOPS, binary=(False, True)),
     Contestant("aiomysql", "peer_aiomysql", "aiomysql", LOOPS, every=2),
     Contestant(
@@ -65,7 +67,9 @@ CONTESTANTS: Final = (
     ),
     Contestant("mysqlclient", "peer_mysqlclient", "MySQLdb", ("blocking",)),
     Contestant("PyMySQL", "peer_pymysql", "pymysql", ("blocking",), every=2),
-    Contestant(LIMIT, "", "", WORLDS, binary=(True, True), streams=False),
+    Contestant(
+        LIMIT, "", "", WORLDS, binary=(True, True), streams=False, pipelines=True
+    ),
 )
 
 BY_NAME: Final = {contestant.name: contestant for contestant in CONTESTANTS}

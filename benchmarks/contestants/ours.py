@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import mariadb_nb
 import mariadb_nb.aio
-from benchmarks.contestants.session import (
-    BlockingCursors,
-    BlockingSession,
-    Cursors,
-    Place,
-    Session,
-)
+from benchmarks.contestants.session import BlockingCursors, Cursors, Place, Row
 
 
 def _options(place: Place, binary: bool) -> dict[str, Any]:
@@ -26,18 +21,51 @@ def _options(place: Place, binary: bool) -> dict[str, Any]:
     }
 
 
+class Session(Cursors):
+    """One connection to be awaited."""
+
+    def __init__(self, connection: mariadb_nb.aio.Connection) -> None:
+        super().__init__(
+            "?",
+            connection.cursor(),
+            lambda: connection.cursor(stream=True),
+            connection.close,
+        )
+        self._connection = connection
+
+    async def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
+        row = None
+        for start in range(0, len(keys), depth):
+            async with self._connection.pipeline() as pipe:
+                execute = pipe.execute
+                results = [execute(sql, (key,)) for key in keys[start : start + depth]]
+            for result in results:
+                row = result.fetchone()
+        return row
+
+
+class BlockingSession(BlockingCursors):
+    """One connection that blocks."""
+
+    def __init__(self, connection: mariadb_nb.Connection) -> None:
+        super().__init__("?", connection, lambda: connection.cursor(stream=True))
+
+    def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
+        row = None
+        for start in range(0, len(keys), depth):
+            with self._connection.pipeline() as pipe:
+                execute = pipe.execute
+                results = [execute(sql, (key,)) for key in keys[start : start + depth]]
+            for result in results:
+                row = result.fetchone()
+        return row
+
+
 async def connect(place: Place, binary: bool) -> Session:
     """Connect."""
-    connection = await mariadb_nb.aio.connect(**_options(place, binary))
-    return Cursors(
-        "?",
-        connection.cursor(),
-        lambda: connection.cursor(stream=True),
-        connection.close,
-    )
+    return Session(await mariadb_nb.aio.connect(**_options(place, binary)))
 
 
 def connect_blocking(place: Place, binary: bool) -> BlockingSession:
     """Connect."""
-    connection = mariadb_nb.connect(**_options(place, binary))
-    return BlockingCursors("?", connection, lambda: connection.cursor(stream=True))
+    return BlockingSession(mariadb_nb.connect(**_options(place, binary)))

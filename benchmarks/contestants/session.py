@@ -51,6 +51,13 @@ class Session(Protocol):
         """End the connection."""
 
 
+class Pipelining(Session, Protocol):
+    """One that can send statements ahead of their replies."""
+
+    async def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
+        """Do as ``lookup``, with so many statements on their way at once."""
+
+
 class BlockingSession(Protocol):
     """The same of a contestant that blocks."""
 
@@ -186,10 +193,11 @@ class Blocking:
 
     def __init__(self, session: BlockingSession) -> None:
         self.placeholder = session.placeholder
-        self._session = session
+        self._session: Any = session
 
     async def fetch_all(self, sql: str) -> Sequence[Row]:
-        return self._session.fetch_all(sql)
+        rows: Sequence[Row] = self._session.fetch_all(sql)
+        return rows
 
     async def repeat(self, sql: str, count: int) -> Row:
         return self._session.repeat(sql, count)
@@ -197,8 +205,12 @@ class Blocking:
     async def lookup(self, sql: str, keys: Sequence[int]) -> Row:
         return self._session.lookup(sql, keys)
 
+    async def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
+        return self._session.pipeline(sql, keys, depth)
+
     async def stream(self, sql: str) -> int:
-        return self._session.stream(sql)
+        rows: int = self._session.stream(sql)
+        return rows
 
     async def change(self, sql: str) -> None:
         self._session.change(sql)
