@@ -28,8 +28,15 @@ class Play:
         self.notes: list[Note] = []
 
     def __call__(self, event: str, *arguments: Any, **more: Any) -> list[Any]:
-        """Hand in an event; returns the actions without notes and watches."""
-        actions = getattr(self.core, event)(self.now, *arguments, **more)
+        """Hand in an event; returns the actions without notes and watches.
+
+        What is released may be told by the slot: it is its holder who does.
+        """
+        if event == "release" and isinstance(arguments[0], Slot):
+            arguments = (arguments[0].holder or Waiter(), *arguments[1:])
+        getattr(self.core, event)(self.now, *arguments, **more)
+        actions = [*self.core.todo]
+        self.core.todo.clear()
         self.notes = [action for action in actions if isinstance(action, Note)]
         return [action for action in actions if not isinstance(action, Note | Watch)]
 

@@ -116,11 +116,15 @@ def test_release_of_what_was_not_used_may_be_its_end(why: Why) -> None:
     assert told == [Close(slot, why)]
 
 
-def test_release_of_what_is_not_lent_is_refused() -> None:
-    play = Play()
-    (slot,) = play.open()
-    with pytest.raises(InterfaceError, match="expected to be in use"):
-        play("release", slot)
+def test_release_of_what_is_not_lent_any_more_changes_nothing() -> None:
+    play = Play(max_size=1)
+    first, slot = play.lend()
+    assert play("release", first) == [Reset(slot)]
+    assert play("release", first) == []
+    play("ready", slot)
+    second, _ = play.lend()
+    assert play("release", first, "broken") == []
+    assert second.slot is slot
 
 
 def test_timeout_of_0_takes_what_is_there_and_does_not_wait() -> None:

@@ -108,7 +108,9 @@ def test_final_failure_is_told_to_all_who_wait() -> None:
     assert play("connect_failed", first.slot, REFUSED, final=True) == []
     failed = play("connect_failed", only(second, Connect).slot, REFUSED, final=True)
     assert {action.waiter for action in failed} == set(waiters)
-    assert all(one.error is REFUSED for one in waiters)  # whoever looks before
+    errors = [one.error for one in waiters]  # whoever looks before
+    assert {repr(error) for error in errors} == {repr(REFUSED)}
+    assert len({id(error) for error in errors}) == 3  # each will have its traceback
 
 
 def test_final_failure_leaves_those_who_can_be_served_otherwise() -> None:

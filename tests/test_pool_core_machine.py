@@ -51,6 +51,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.dirty: set[Slot] = set()
         self.lost: set[Slot] = set()
         self.opened = 0
+        self.loans = 0
         self.closed = 0
         self.shrunk_from = 0
         self.paused_until = -inf
@@ -75,8 +76,9 @@ class PoolMachine(RuleBasedStateMachine):
 
     def tell(self, event: str, *arguments: Any, **more: Any) -> None:
         before = len(self.work)
-        for action in getattr(self.core, event)(self.now, *arguments, **more):
-            match action:
+        getattr(self.core, event)(self.now, *arguments, **more)
+        while self.core.todo:
+            match action := self.core.todo.popleft():
                 case Connect(slot):
                     assert slot not in self.work
                     assert not self.core.closing
@@ -116,6 +118,7 @@ class PoolMachine(RuleBasedStateMachine):
         plan = self.core.settings
         assert plan.max_lifetime is None or self.now < slot.born + plan.max_lifetime
         self.lent[waiter] = slot
+        self.loans += 1
 
     def fail(self, waiter: Waiter, error: Exception) -> None:
         if isinstance(error, PoolTimeout):
@@ -123,7 +126,8 @@ class PoolMachine(RuleBasedStateMachine):
         elif isinstance(error, PoolClosed):
             assert self.core.closing
         else:
-            assert error is REFUSED
+            assert repr(error) == repr(REFUSED)
+            assert error is not REFUSED
             assert self.final
             assert not self.work
         if waiter in self.queue:
@@ -174,6 +178,7 @@ class PoolMachine(RuleBasedStateMachine):
     def leave_what_was_lent(self, data: st.DataObject) -> None:
         waiter = self.borrower(data)
         del self.lent[waiter]
+        self.loans -= 1
         self.tell("leave", waiter)
 
     @precondition(lambda self: self.lent)
@@ -181,20 +186,23 @@ class PoolMachine(RuleBasedStateMachine):
     def reject(self, data: st.DataObject) -> None:
         waiter = self.borrower(data)
         del self.lent[waiter]
+        self.loans -= 1
         self.queue.insert(0, waiter)
         self.tell("reject", waiter)
 
     @precondition(lambda self: self.lent)
     @rule(data=st.data(), why=st.sampled_from([None, None, "broken"]))
     def release(self, data: st.DataObject, why: str | None) -> None:
-        slot = self.lent.pop(self.borrower(data))
-        self.dirty.add(slot)
-        self.tell("release", slot, why)
+        waiter = self.borrower(data)
+        self.dirty.add(self.lent.pop(waiter))
+        self.tell("release", waiter, why)
 
     @precondition(lambda self: self.lent)
     @rule(data=st.data())
     def release_as_new(self, data: st.DataObject) -> None:
-        self.tell("release", self.lent.pop(self.borrower(data)), None, as_new=True)
+        waiter = self.borrower(data)
+        del self.lent[waiter]
+        self.tell("release", waiter, None, as_new=True)
 
     @precondition(lambda self: self.busy("connect", "check", "reset"))
     @rule(data=st.data())
@@ -230,7 +238,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.tell("readable", slot, dead=dead)
 
     @precondition(lambda self: self.dirty)
-    @rule(data=st.data(), event=st.sampled_from(["ready", "failed", "release"]))
+    @rule(data=st.data(), event=st.sampled_from(["ready", "failed"]))
     def late_news(self, data: st.DataObject, event: str) -> None:
         gone = [slot for slot in self.dirty if slot not in self.work]
         if gone:
@@ -282,6 +290,7 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.watched == {slot for slot in slots if slot.place == "idle"}
         assert stats.waiting == len(self.queue)
         assert stats.created == self.opened
+        assert stats.acquired == self.loans
         assert sum(stats.closed.values()) == self.closed
         assert self.opened - self.closed == stats.size - stats.connecting
         assert stats.connecting == list(self.work.values()).count("connect")

@@ -8,9 +8,10 @@ Owns nothing but the waiting: what a pool does is decided in ``core``.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack
 
@@ -24,11 +25,10 @@ from .base import (
     PoolBase,
     PoolOptions,
     caller,
-    is_final,
     log,
 )
-from .decisions import Action, Check, Close, Connect, Note, Watch, Why
-from .slots import GONE, RESETTING, Slot
+from .decisions import Check, Close, Connect, Note, Watch, Why
+from .slots import CHECKING, CONNECTING, IDLE, RESETTING, Slot
 from .tasks import Tasks, here
 
 #: A hook: is called with a connection, and raises if it is of no use.
@@ -38,19 +38,25 @@ Hook: TypeAlias = Callable[[Connection], Awaitable[object]]
 class Lease:
     """A connection for the time of an ``async with`` block; made by ``acquire``."""
 
-    __slots__ = ("_lent", "_origin", "_pool", "_timeout")
+    __slots__ = ("_borrower", "_conn", "_origin", "_pool", "_timeout")
 
     def __init__(self, pool: Pool, timeout: float | None, origin: Origin) -> None:
         self._pool = pool
         self._timeout = timeout
         self._origin = origin
-        self._lent: tuple[Slot, Connection] | None = None
+        self._borrower: Borrower | None = None
 
     async def __aenter__(self) -> Connection:
-        if self._lent is not None:
+        if self._borrower is not None:
             raise InterfaceError("call acquire() anew for each connection")
-        self._lent = await self._pool._take(Borrower(self._timeout, self._origin))
-        return self._lent[1]
+        borrower = self._borrower = Borrower(self._timeout, self._origin)
+        try:
+            conn = self._conn = await self._pool._take(borrower)
+        except BaseException:
+            self._pool._let_go(borrower, "refused")
+            self._borrower = None
+            raise
+        return conn
 
     async def __aexit__(
         self,
@@ -58,9 +64,14 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lent, self._lent = self._lent, None
-        if lent is not None:
-            await self._pool._give_back(*lent)
+        if self._borrower is not None:
+            await self._pool._give_back(self._borrower, self._conn)
+            self._borrower = None
+
+    def __del__(self) -> None:
+        borrower = getattr(self, "_borrower", None)
+        if borrower is not None:  # Ctrl-C came before the block began, or as it ended
+            self._pool._let_go(borrower)
 
 
 class Pool(PoolBase):
@@ -84,7 +95,9 @@ class Pool(PoolBase):
         super().__init__(url, (configure, reset, check), on_event, {**options})
         self._tasks: Tasks | None = None
         self._due = inf
-        self._work: dict[Slot, Callable[[], object]] = {}
+        self._telling = False
+        self._later: deque[Callable[[], None]] = deque()
+        self._work: dict[Slot, Callable[[], object] | None] = {}
 
     # What its users call
 
@@ -126,8 +139,8 @@ class Pool(PoolBase):
             timeout: seconds to wait for what is lent; then it is closed as well.
         """
         borrower = Borrower(self._patience(timeout))
-        self._tell(self._core.close, borrower)
         try:
+            self._tell(self._core.close, borrower)
             await self._wait(borrower)
         except BaseException:
             self._tell(self._core.close, Borrower(0))
@@ -166,23 +179,16 @@ class Pool(PoolBase):
         if borrower.error is not None:
             raise borrower.error
 
-    async def _take(self, borrower: Borrower) -> tuple[Slot, Connection]:
+    async def _take(self, borrower: Borrower) -> Connection:
         self._begin()
-        try:
-            self._tell(self._core.acquire, borrower)
-            while True:
-                await self._wait(borrower)
-                slot, conn = borrower.outcome()
-                why = await self._why_not(conn, first=slot.lent == 1)
-                if why is None:
-                    return slot, conn
-                self._tell(self._core.reject, borrower, why)
-        except BaseException:
-            if borrower.slot is not None:
-                self._tell(self._core.release, borrower.slot, "refused")
-            else:
-                self._tell(self._core.leave, borrower)
-            raise
+        self._tell(self._core.acquire, borrower)
+        while True:
+            await self._wait(borrower)
+            slot, conn = borrower.outcome()
+            why = await self._why_not(conn, first=slot.lent == 1)
+            if why is None:
+                return conn  # type: ignore[no-any-return]
+            self._tell(self._core.reject, borrower, why)
 
     async def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
         """Why a connection is not good enough to be lent; None if it is."""
@@ -214,12 +220,26 @@ class Pool(PoolBase):
             log.info("%r did not answer: %s", conn, error)
         return conn.session.state == READY
 
-    async def _give_back(self, slot: Slot, conn: Connection) -> None:
-        conn, why = self._taken_back(slot, conn)
-        as_new = conn.session.as_new and self._reset is None
-        self._tell(self._core.release, slot, why, as_new=as_new)
-        if slot.place != RESETTING:
+    async def _give_back(self, borrower: Borrower, conn: Connection) -> None:
+        slot = borrower.loan
+        if slot is None:
+            return  # the pool has taken it back itself
+        if self._telling:
+            self._let_go(borrower)
             return
+        loan = slot.lent
+        try:
+            heir, why = self._taken_back(slot, conn)
+            as_new = heir.session.as_new and self._reset is None
+            self._tell(self._core.release, borrower, why, as_new=as_new)
+            if not as_new and slot.place == RESETTING:
+                await self._renew(slot, heir)
+        except BaseException:
+            self._abandon(borrower, slot, loan)
+            raise
+
+    async def _renew(self, slot: Slot, conn: Connection) -> None:
+        """Make a session as new, and say whether that went well."""
         renewal = self._renewal(conn)
         done = False
         try:
@@ -234,12 +254,23 @@ class Pool(PoolBase):
             done = done or (renewal.done and self._reset is None)
             self._tell(self._core.ready if done else self._core.failed, slot)
 
+    def _let_go(self, borrower: Borrower, why: Why = "broken") -> None:
+        """Have nothing more to do with somebody; what it has may be half used."""
+        self._tell(self._core.release, borrower, why)
+        self._tell(self._core.leave, borrower)
+
     # Carrying out what the core decides
 
-    def _tell(
-        self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
-    ) -> None:
-        self._carry_out(event(monotonic(), *arguments, **more))
+    def _tell(self, event: Callable[..., None], *arguments: Any, **more: Any) -> None:
+        if self._telling:
+            # A finalizer or a signal's handler came in the middle of another event.
+            self._later.append(partial(self._tell, event, *arguments, **more))
+            return
+        self._telling = True
+        try:
+            self._happen(event, *arguments, **more)
+        finally:
+            self._telling = False
         due = self._core.due
         if due < self._due and self._tasks is not None:
             self._due = due
@@ -248,23 +279,33 @@ class Pool(PoolBase):
             notes, self._notes = self._notes, []
             for note in notes:
                 self._report(note)
+        while self._later:
+            self._later.popleft()()
 
     def _time_up(self) -> None:
         self._due = inf
         self._tell(self._core.tick)
 
     def _do_connect(self, action: Connect) -> None:
-        self._start(action.slot, self._make(action.slot))
+        slot = action.slot
+        if slot.place == CONNECTING and slot not in self._work:
+            super()._do_close(Close(slot, "broken"))  # what Ctrl-C kept from its place
+            self._start(slot, self._make(slot))
 
     def _do_check(self, action: Check) -> None:
-        self._unwatch(action.slot)
-        self._start(action.slot, self._try(action.slot))
+        slot = action.slot
+        if slot.place == CHECKING and slot not in self._work:
+            self._unwatch(slot)
+            self._start(slot, self._try(slot))
 
     def _start(self, slot: Slot, body: Any) -> None:
-        self._work[slot] = self._begin().start(body)
+        assert self._tasks is not None
+        self._work[slot] = self._tasks.start(body)
 
     def _do_watch(self, action: Watch) -> None:
         slot = action.slot
+        if slot.place != IDLE or slot.connection is None:
+            return
         if slot.connection.session.state == READY:  # or it is found when it is lent
             slot.connection._runner.watch(lambda: self._readable(slot))
 
@@ -288,41 +329,41 @@ class Pool(PoolBase):
     async def _make(self, slot: Slot) -> None:
         """Make a connection, in a task of its own."""
         try:
-            conn = Connection(self._options)
-            await conn._run(conn._session.connect())
-            conn._runner.keep(conn._session.fd)
-        except Exception as error:
-            self._work.pop(slot, None)
-            self._tell(self._core.connect_failed, slot, error, final=is_final(error))
+            try:
+                conn = Connection(self._options)
+                await conn._run(conn._session.connect())
+                conn._runner.keep(conn._session.fd)
+            finally:
+                self._work[slot] = None  # it is over, but nobody was told
+            self._connected(slot, conn)
         except GeneratorExit:
             raise  # its loop is gone
+        except Exception as error:
+            self._not_connected(slot, error)
         except BaseException:  # somebody has cancelled what is not theirs
-            self._work.pop(slot, None)
             why = OperationalError("the task that made the connection was cancelled")
-            self._tell(self._core.connect_failed, slot, why)
+            self._not_connected(slot, why)
             raise
-        else:
+        finally:
             self._work.pop(slot, None)
-            self._connected(slot, conn)
 
     async def _try(self, slot: Slot) -> None:
         """Ping a connection, in a task of its own."""
         conn = slot.connection
-        if conn is None:
-            return
         try:
-            await conn._run(self._ping(conn))
+            if conn is not None:
+                await conn._run(self._ping(conn))
+        except GeneratorExit:
+            conn = None
+            raise  # its loop is gone
         except Exception as error:
             log.info("%r did not answer: %s", conn, error)
-        except GeneratorExit:
-            raise  # its loop is gone
-        except BaseException:  # somebody has cancelled what is not theirs
-            self._tried(slot, conn)
-            raise
-        self._tried(slot, conn)
-
-    def _tried(self, slot: Slot, conn: Connection) -> None:
-        well = conn.session.state == READY
-        self._work.pop(slot, None)
-        if slot.place != GONE:
-            self._tell(self._core.ready if well else self._core.failed, slot)
+        finally:
+            # Also when somebody has cancelled what is not theirs.
+            self._work[slot] = None
+            try:
+                if conn is not None and slot.place == CHECKING:
+                    well = conn.session.state == READY
+                    self._tell(self._core.ready if well else self._core.failed, slot)
+            finally:
+                self._work.pop(slot, None)

@@ -33,11 +33,11 @@ class Alarms:
         """Ring for ``thing`` at ``time``, or earlier if that is set already."""
         if time >= self._times.get(thing, inf):
             return
-        self._times[thing] = time
         if len(self._heap) > max(_FEW, 2 * len(self._times)):
             self._heap = [entry for entry in self._heap if self._valid(entry)]
             heapify(self._heap)
         heappush(self._heap, (time, next(self._count), thing))
+        self._times[thing] = time  # only now that it will ring
         self.due = self._heap[0][0]
 
     def drop(self, thing: Any) -> None:

@@ -10,7 +10,6 @@ import logging
 import random
 import sys
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
@@ -31,9 +30,8 @@ from ..options import Keywords, Options
 from ..session import deadline_after
 from ..state import RESULT
 from ..wait import Operation
-from .core import IS_CLOSED, PoolCore
+from .core import PoolCore
 from .decisions import (
-    Action,
     Check,
     Close,
     Connect,
@@ -46,8 +44,9 @@ from .decisions import (
     Why,
 )
 from .settings import PoolKeywords, Settings
-from .slots import GONE, Slot, Waiter
+from .slots import CONNECTING, RESETTING, Slot, Waiter
 from .stats import Stats
+from .steps import IS_CLOSED
 
 log = logging.getLogger("mariadb_nb.pool")
 
@@ -76,7 +75,7 @@ class Borrower(Waiter):
     """One who waits, with a way to be told.
 
     Attributes:
-        wake: is called when it need not wait any more.
+        wake: is called when it need not wait any more, perhaps twice.
     """
 
     __slots__ = ("wake",)
@@ -89,7 +88,7 @@ class Borrower(Waiter):
         """What it was lent and its connection, or raise what it failed with."""
         if self.error is not None:
             raise self.error
-        slot = self.slot
+        slot = self.loan
         conn = None if slot is None else slot.connection
         if slot is None or conn is None:  # taken back before it came to use it
             raise PoolClosed(IS_CLOSED)
@@ -155,7 +154,6 @@ class PoolBase(ABC):
         self._configure, self._reset, self._check = hooks
         self._on_event = on_event
         self._notes: list[Note] = []
-        self._todo: deque[Action] = deque()
         self._acts: dict[type, Callable[[Any], None]] = {
             Connect: self._do_connect,
             Check: self._do_check,
@@ -195,9 +193,7 @@ class PoolBase(ABC):
     # What a world adds
 
     @abstractmethod
-    def _tell(
-        self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
-    ) -> None:
+    def _tell(self, event: Callable[..., None], *arguments: Any, **more: Any) -> None:
         """Hand an event to the core, and carry out what it decides."""
 
     @abstractmethod
@@ -214,17 +210,31 @@ class PoolBase(ABC):
 
     # What is the same everywhere
 
-    def _carry_out(self, actions: list[Action]) -> None:
-        """Do what the core has decided.
+    def _happen(self, event: Callable[..., None], *arguments: Any, **more: Any) -> None:
+        """Hand an event to the core and carry out what it decides.
 
-        If that is interrupted, by Ctrl-C or by what an action raises, the next event
-        goes on with the rest.
+        Ctrl-C may come in the middle: then the pool is brought in order before that
+        goes on, as if the event had been over or had not been.
         """
-        todo = self._todo
-        todo.extend(actions)
+        try:
+            event(monotonic(), *arguments, **more)
+            self._carry_out()
+        except BaseException:
+            self._core.mend(monotonic())
+            self._carry_out()
+            raise
+
+    def _carry_out(self) -> None:
+        """Do what the core has decided, each thing at least once."""
+        todo = self._core.todo
         while todo:
-            action = todo.popleft()
-            self._acts[action.__class__](action)
+            action = todo[0]
+            try:
+                self._acts[action.__class__](action)
+            except Exception:
+                todo.popleft()
+                raise
+            todo.popleft()
 
     def _do_reset(self, action: Reset) -> None:
         """Leave it to the one who releases the connection, and waits for it."""
@@ -232,12 +242,12 @@ class PoolBase(ABC):
 
     def _do_close(self, action: Close) -> None:
         slot = action.slot
-        conn, slot.connection = slot.connection, None
-        if conn is not None:
-            close(conn)
+        if slot.connection is not None:
+            close(slot.connection)
+        slot.connection = None
 
     def _do_wake(self, action: Grant | Done | Fail) -> None:
-        if isinstance(action, Grant):
+        if isinstance(action, Grant) and action.slot.connection is not None:
             self._unwatch(action.slot)
         wake = action.waiter.wake  # type: ignore[attr-defined]
         if wake is not None:
@@ -289,6 +299,18 @@ class PoolBase(ABC):
             return conn, "broken"
         return heir, None
 
+    def _abandon(self, borrower: Borrower, slot: Slot, loan: int) -> None:
+        """Give up what was being given back when that was interrupted.
+
+        Args:
+            borrower: who had it.
+            slot: what that was.
+            loan: which loan of the slot it was.
+        """
+        self._tell(self._core.release, borrower, "broken")
+        if slot.lent == loan and slot.place == RESETTING:
+            self._tell(self._core.failed, slot)
+
     def _renewal(self, conn: ConnectionBase) -> Renewal:
         return Renewal(conn, self._options, self.settings.check_timeout)
 
@@ -296,11 +318,23 @@ class PoolBase(ABC):
         return conn.session.ping(deadline_after(self.settings.check_timeout))
 
     def _connected(self, slot: Slot, conn: ConnectionBase) -> None:
-        """Take in a new connection, unless the pool has given it up meanwhile."""
+        """Take in a new connection, unless the pool has no place for it any more.
+
+        Nor has it for one of two that Ctrl-C had it begin.
+        """
+        if slot.place != CONNECTING or slot.connection is not None:
+            close(conn)
+            return
         slot.connection = conn
         self._tell(self._core.ready, slot)
-        if slot.place == GONE:
+        if slot.gone:  # since another thread has seen it without a connection
             close(conn)
+
+    def _not_connected(self, slot: Slot, error: Exception) -> None:
+        """Take note that a connection could not be made."""
+        if slot.place == CONNECTING and slot.connection is None:
+            final = is_final(error)
+            self._tell(self._core.connect_failed, slot, error, final=final)
 
     def _patience(self, timeout: Any) -> float | None:
         """A user's timeout, checked, in seconds."""

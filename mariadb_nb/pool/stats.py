@@ -80,6 +80,11 @@ class Tally:
         if seconds > self.longest_wait:
             self.longest_wait = seconds
 
+    def not_used(self, seconds: float) -> None:
+        """Take one back who was lent nothing good after all."""
+        self.waits[bisect_left(BOUNDS, seconds)] -= 1
+        self.wait_seconds -= seconds
+
     def stats(
         self, settings: Settings, count: Mapping[Place, int], waiting: int
     ) -> Stats:

@@ -12,6 +12,7 @@ wants of the pool is refused, for it would have to wait for itself.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -26,6 +27,7 @@ from ..connection import Connection
 from ..errors import Busy, InterfaceError
 from ..runners.selector import Handle
 from ..state import READY
+from ..wait import Operation
 from . import watcher
 from .base import (
     Borrower,
@@ -33,11 +35,10 @@ from .base import (
     PoolBase,
     PoolOptions,
     caller,
-    is_final,
     log,
 )
-from .decisions import Action, Check, Close, Connect, Note, Watch, Why
-from .slots import IDLE, RESETTING, Slot
+from .decisions import Check, Close, Connect, Note, Watch, Why
+from .slots import CHECKING, CONNECTING, IDLE, RESETTING, Slot
 from .stats import Stats
 
 #: A hook: is called with a connection, and raises if it is of no use.
@@ -59,6 +60,10 @@ class Parking(Protocol):
         """Let the one who waits go on."""
         ...
 
+    def locked(self) -> bool:
+        """Whether one has to wait."""
+        ...
+
 
 def _park_thread() -> Parking:
     lock = Lock()
@@ -78,19 +83,25 @@ def parking() -> Callable[[], Parking]:
 class Lease:
     """A connection for the time of a ``with`` block; made by ``acquire``."""
 
-    __slots__ = ("_lent", "_origin", "_pool", "_timeout")
+    __slots__ = ("_borrower", "_conn", "_origin", "_pool", "_timeout")
 
     def __init__(self, pool: Pool, timeout: float | None, origin: Origin) -> None:
         self._pool = pool
         self._timeout = timeout
         self._origin = origin
-        self._lent: tuple[Slot, Connection] | None = None
+        self._borrower: Borrower | None = None
 
     def __enter__(self) -> Connection:
-        if self._lent is not None:
+        if self._borrower is not None:
             raise InterfaceError("call acquire() anew for each connection")
-        self._lent = self._pool._take(Borrower(self._timeout, self._origin))
-        return self._lent[1]
+        borrower = self._borrower = Borrower(self._timeout, self._origin)
+        try:
+            conn = self._conn = self._pool._take(borrower)
+        except BaseException:
+            self._pool._let_go(borrower, "refused")
+            self._borrower = None
+            raise
+        return conn
 
     def __exit__(
         self,
@@ -98,9 +109,14 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lent, self._lent = self._lent, None
-        if lent is not None:
-            self._pool._give_back(*lent)
+        if self._borrower is not None:
+            self._pool._give_back(self._borrower, self._conn)
+            self._borrower = None
+
+    def __del__(self) -> None:
+        borrower = getattr(self, "_borrower", None)
+        if borrower is not None:  # Ctrl-C came before the block began, or as it ended
+            self._pool._let_go(borrower)
 
 
 class Pool(PoolBase):
@@ -142,9 +158,9 @@ class Pool(PoolBase):
         self._process = os.getpid()
         self._parking = parking()
         self._due = inf
-        self._work: dict[Slot, Callable[[], None]] = {}
+        self._work: dict[Slot, Callable[[], None] | None] = {}
         self._watched: dict[Slot, int] = {}
-        self._left_over: deque[tuple[Slot, Connection]] = deque()
+        self._left_over: deque[Borrower] = deque()
 
     # What its users call
 
@@ -165,6 +181,7 @@ class Pool(PoolBase):
     def warm_up(self, *, timeout: float | None = DEFAULT) -> None:
         """Wait until ``min_size`` connections are there; raises as ``acquire`` does."""
         borrower = Borrower(self._patience(timeout), caller())
+        self._may_wait()
         self._begin()
         self._tell(self._core.warm_up, borrower)
         self._wait(borrower)
@@ -188,8 +205,9 @@ class Pool(PoolBase):
         if self._process != os.getpid():
             return  # a child's copy: nothing of it is ours to end
         borrower = Borrower(self._patience(timeout))
-        self._tell(self._core.close, borrower)
+        self._may_wait()
         try:
+            self._tell(self._core.close, borrower)
             self._wait(borrower)
         except BaseException:
             self._tell(self._core.close, Borrower(0))
@@ -198,7 +216,18 @@ class Pool(PoolBase):
             with self._lock:
                 serving, self._watcher = self._watcher, None
             if serving is not None:
-                watcher.leave(serving, self)
+                watcher.leave(serving)
+
+    def __del__(self) -> None:
+        serving = getattr(self, "_watcher", None)
+        if serving is None or self._process != os.getpid():
+            return
+        try:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
+        finally:
+            for slot in self._core.slots:
+                self._do_close(Close(slot, "closed"))
+            serving.post(lambda: watcher.leave(serving))
 
     def stats(self) -> Stats:
         """The numbers of this moment."""
@@ -206,7 +235,7 @@ class Pool(PoolBase):
             return super().stats()  # who held the lock at the fork is not here
         with self._lock:
             stats = super().stats()
-        self._close_left_over()
+        self._let_go_left_over()
         return stats
 
     def __enter__(self) -> Self:
@@ -231,11 +260,23 @@ class Pool(PoolBase):
             if first:
                 self._tell(self._core.tick)
 
+    def _may_wait(self) -> None:
+        """Refuse to have the thread wait that all pools are waiting for."""
+        if watcher.runs_here():
+            raise Busy(
+                "this is called by the thread that serves all pools: it must not wait"
+            )
+
     def _wait(self, borrower: Borrower) -> None:
         """Wait until the core has told ``borrower`` what has come of it."""
         if not borrower.done:
             parked = self._parking()
-            borrower.wake = parked.release  # before the next look at ``done``
+
+            def wake() -> None:  # with the lock held: only who waits locks it meanwhile
+                if parked.locked():
+                    parked.release()
+
+            borrower.wake = wake  # before the next look at ``done``
             try:
                 while not borrower.done:
                     rest = min(max(borrower.deadline - monotonic(), 0), _LONGEST)
@@ -249,23 +290,17 @@ class Pool(PoolBase):
         if borrower.error is not None:
             raise borrower.error
 
-    def _take(self, borrower: Borrower) -> tuple[Slot, Connection]:
+    def _take(self, borrower: Borrower) -> Connection:
+        self._may_wait()
         self._begin()
-        try:
-            self._tell(self._core.acquire, borrower)
-            while True:
-                self._wait(borrower)
-                slot, conn = borrower.outcome()
-                why = self._why_not(conn, first=slot.lent == 1)
-                if why is None:
-                    return slot, conn
-                self._tell(self._core.reject, borrower, why)
-        except BaseException:
-            if borrower.slot is not None:
-                self._tell(self._core.release, borrower.slot, "refused")
-            else:
-                self._tell(self._core.leave, borrower)
-            raise
+        self._tell(self._core.acquire, borrower)
+        while True:
+            self._wait(borrower)
+            slot, conn = borrower.outcome()
+            why = self._why_not(conn, first=slot.lent == 1)
+            if why is None:
+                return conn  # type: ignore[no-any-return]
+            self._tell(self._core.reject, borrower, why)
 
     def _why_not(self, conn: Connection, *, first: bool) -> Why | None:
         """Why a connection is not good enough to be lent; None if it is."""
@@ -297,18 +332,27 @@ class Pool(PoolBase):
             log.info("%r did not answer: %s", conn, error)
         return conn.session.state == READY
 
-    def _give_back(self, slot: Slot, conn: Connection) -> None:
-        if self._process != os.getpid():
-            return  # a child's copy
-        if self._lock._is_owned():
-            self._left_over.append((slot, conn))
+    def _give_back(self, borrower: Borrower, conn: Connection) -> None:
+        slot = borrower.loan
+        if slot is None or self._process != os.getpid():
+            return  # the pool has taken it back itself, or it is a child's copy
+        if self._lock._is_owned() or watcher.runs_here():
+            self._let_go(borrower)
             return
-        with self._lock:
-            conn, why = self._taken_back(slot, conn)
-        as_new = conn.session.as_new and self._reset is None
-        self._tell(self._core.release, slot, why, as_new=as_new)
-        if slot.place != RESETTING:
-            return
+        loan = slot.lent
+        try:
+            with self._lock:
+                heir, why = self._taken_back(slot, conn)
+            as_new = heir.session.as_new and self._reset is None
+            self._tell(self._core.release, borrower, why, as_new=as_new)
+            if not as_new and slot.place == RESETTING:
+                self._renew(slot, heir)
+        except BaseException:
+            self._abandon(borrower, slot, loan)
+            raise
+
+    def _renew(self, slot: Slot, conn: Connection) -> None:
+        """Make a session as new, and say whether that went well."""
         done = False
         try:
             conn._run(self._renewal(conn).operation())
@@ -320,24 +364,30 @@ class Pool(PoolBase):
         finally:
             self._tell(self._core.ready if done else self._core.failed, slot)
 
-    def _close_left_over(self) -> None:
+    def _let_go(self, borrower: Borrower, why: Why = "broken") -> None:
+        """Have nothing more to do with somebody; what it has may be half used."""
+        if self._process != os.getpid():
+            return  # a child's copy
+        if self._lock._is_owned():  # by an event that this came in the middle of
+            self._left_over.append(borrower)
+            return
+        self._tell(self._core.release, borrower, why)
+        self._tell(self._core.leave, borrower)
+
+    def _let_go_left_over(self) -> None:
         """Close what was given back in the middle of an event."""
         while self._left_over and not self._lock._is_owned():
-            slot, conn = self._left_over.popleft()
-            if slot.connection is conn:  # the pool has not taken it back itself
-                self._tell(self._core.release, slot, "broken")
+            self._let_go(self._left_over.popleft())
 
     # Carrying out what the core decides, with the lock held
 
-    def _tell(
-        self, event: Callable[..., list[Action]], *arguments: Any, **more: Any
-    ) -> None:
+    def _tell(self, event: Callable[..., None], *arguments: Any, **more: Any) -> None:
         if self._lock._is_owned():
             raise Busy(
                 "the pool is at work in this thread: try again when that goes on"
             )
         with self._lock:
-            self._carry_out(event(monotonic(), *arguments, **more))
+            self._happen(event, *arguments, **more)
             notes, self._notes = self._notes, []
             due, serving = self._core.due, self._watcher
             earlier = due < self._due and serving is not None
@@ -347,7 +397,7 @@ class Pool(PoolBase):
             serving.remind(self, due)
         for note in notes:
             self._report(note)
-        self._close_left_over()
+        self._let_go_left_over()
 
     def time_up(self) -> None:
         """Tick; called by the watcher."""
@@ -363,12 +413,15 @@ class Pool(PoolBase):
         if ended is not None:
             self._tell(self._core.readable, slot, dead=ended)
         else:
-            self._close_left_over()
+            self._let_go_left_over()
 
     def _do_watch(self, action: Watch) -> None:
-        slot, session = action.slot, action.slot.connection.session
+        slot = action.slot
+        if slot.place != IDLE or slot.connection is None or self._watcher is None:
+            return
+        session = slot.connection.session
         # Who kept it may have closed it: that is found when it is lent.
-        if self._watcher is not None and session.state == READY:
+        if session.state == READY:
             fd = self._watched[slot] = session.fd
             self._watcher.watch(fd, self, slot)
 
@@ -379,41 +432,59 @@ class Pool(PoolBase):
 
     def _do_connect(self, action: Connect) -> None:
         slot = action.slot
+        if slot.place != CONNECTING or slot in self._work:
+            return
+        super()._do_close(Close(slot, "broken"))  # what Ctrl-C kept from its place
         conn = Connection(self._options)
 
         def done(handle: Handle[None]) -> None:
-            with self._lock:  # it may be done before the event that began it
-                self._work.pop(slot, None)
             try:
                 handle.result()
             except Exception as error:
-                final = is_final(error)
-                self._tell(self._core.connect_failed, slot, error, final=final)
+                self._not_connected(slot, error)
             else:
                 conn._runner.keep(conn._session.fd)
                 self._connected(slot, conn)
 
-        assert self._watcher is not None
-        self._work[slot] = self._watcher.submit(conn._session.connect(), done)
+        self._start(slot, conn._session.connect(), done)
 
     def _do_check(self, action: Check) -> None:
         slot = action.slot
+        if slot.place != CHECKING or slot in self._work:
+            return
         conn: Connection = slot.connection
         self._unwatch(slot)
 
         def done(handle: Handle[None]) -> None:
-            with self._lock:  # it may be done before the event that began it
-                self._work.pop(slot, None)
             try:
                 handle.result()
             except Exception as error:
                 log.info("%r did not answer: %s", conn, error)
-                self._tell(self._core.failed, slot)
-            else:
-                self._tell(self._core.ready, slot)
+            if slot.place == CHECKING:
+                well = conn.session.state == READY
+                self._tell(self._core.ready if well else self._core.failed, slot)
+
+        self._start(slot, self._ping(conn), done)
+
+    def _start(
+        self,
+        slot: Slot,
+        operation: Operation[None],
+        done: Callable[[Handle[None]], None],
+    ) -> None:
+        """Run an operation in the watcher's thread, and tell when it is done."""
+
+        def over(handle: Handle[None]) -> None:
+            with self._lock:  # it may be over before the event that began it
+                self._work[slot] = None
+            try:
+                done(handle)
+            finally:
+                with self._lock:
+                    self._work.pop(slot, None)
 
         assert self._watcher is not None
-        self._work[slot] = self._watcher.submit(self._ping(conn), done)
+        self._work[slot] = self._watcher.submit(operation, over)
 
     def _do_close(self, action: Close) -> None:
         slot = action.slot

@@ -5,7 +5,8 @@ waits in a ``SelectorRunner`` for all at once: connects and pings are operations
 are its mailbox with the timers and the watch on idle connections.
 
 The idle connections are in a selector of their own, which the system lets others change
-while somebody waits for it (epoll, kqueue).
+while somebody waits for it (epoll, kqueue). Nothing here keeps a pool alive: one that
+is forgotten ends.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
+from weakref import ref
 
 from ..runners.selector import Handle, SelectorRunner
 from ..wait import READ, Operation, Wait
@@ -51,7 +53,8 @@ class Watcher:
         os.set_blocking(self._bell, False)
         self._lock = threading.RLock()  # a finalizer may come while it is held
         self._posted: deque[Callable[[], object]] = deque()
-        self._alarms = Alarms()
+        self._reminders: deque[tuple[ref[Watched], float]] = deque()
+        self._alarms = Alarms()  # the thread's own
         self._sleeps_until = -inf
         self._ending = False
         self.pools = 0
@@ -69,7 +72,7 @@ class Watcher:
         """Have ``pool.look_at(slot)`` called as long as ``fd`` is readable."""
         with suppress(KeyError):
             self._idle.unregister(fd)  # left by one that was closed behind our back
-        self._idle.register(fd, selectors.EVENT_READ, (pool, slot))
+        self._idle.register(fd, selectors.EVENT_READ, (ref(pool), slot))
 
     def unwatch(self, fd: int, slot: Slot) -> None:
         """Do not watch ``fd`` any more, if it is watched for this slot."""
@@ -79,10 +82,8 @@ class Watcher:
 
     def remind(self, pool: Watched, due: float) -> None:
         """Have ``pool.time_up()`` called at ``due``, or earlier."""
-        with self._lock:
-            self._alarms.arm(pool, due)
-            late = due < self._sleeps_until
-        if late:
+        self._reminders.append((ref(pool), due))
+        if due < self._sleeps_until:
             self._ring()
 
     def submit(
@@ -94,20 +95,23 @@ class Watcher:
         def done(handle: Handle[Any]) -> None:
             _guarded(on_done, handle)
 
-        self._post(lambda: handles.append(self._runner.submit(operation, done)))
-        return lambda: self._post(lambda: handles[0].cancel())
+        self.post(lambda: handles.append(self._runner.submit(operation, done)))
+        return lambda: self.post(lambda: handles[0].cancel())
 
-    def end(self, pool: Watched, *, last: bool) -> None:
-        """Forget a pool; with the last one the thread ends."""
-        with self._lock:
-            self._alarms.drop(pool)
-        if last:
-            self._ending = True
-            self._ring()
-            if threading.current_thread() is not self._thread:
-                self._thread.join()
+    def end(self) -> None:
+        """Let the thread end, and wait for that."""
+        self._ending = True
+        self._ring()
+        if threading.get_ident() != self._thread.ident:
+            self._thread.join()
 
-    def _post(self, function: Callable[[], object]) -> None:
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Have a function called in the thread; a finalizer may ask for it."""
         self._posted.append(function)
         self._ring()
 
@@ -119,6 +123,7 @@ class Watcher:
     # In the thread
 
     def _run(self) -> None:
+        _idents.add(threading.get_ident())
         self._runner.submit(self._serve())
         watch = self._runner.submit(self._watch_idle())
         try:
@@ -128,6 +133,7 @@ class Watcher:
             while self._runner.run_once():
                 pass
         finally:
+            _idents.discard(threading.get_ident())
             self._runner.close()
             self._idle.close()
             with self._lock:
@@ -137,15 +143,18 @@ class Watcher:
 
     def _serve(self) -> Operation[None]:
         """Do what was posted, and what is due."""
+        alarms = self._alarms
         while not self._ending or self._posted:
             while self._posted:
                 _guarded(self._posted.popleft())
-            with self._lock:
-                pool = self._alarms.ring(monotonic())
-                due = self._sleeps_until = self._alarms.due
-            if pool is not None:
-                _guarded(pool.time_up)
-            elif not self._posted and not self._ending:  # else nobody rings any more
+            while self._reminders:
+                alarms.arm(*self._reminders.popleft())
+            known = alarms.ring(monotonic())
+            due = self._sleeps_until = alarms.due
+            if known is not None:
+                _guarded(_time_up, known)
+            elif not (self._posted or self._reminders or self._ending):
+                # Whoever comes from now on rings.
                 yield Wait(self._inbox, READ, None if due == inf else due)
                 with suppress(BlockingIOError):
                     os.read(self._inbox, 4096)
@@ -154,8 +163,19 @@ class Watcher:
         while True:
             yield Wait(self._idle.fileno(), READ)  # type: ignore[attr-defined]
             for key, _ in self._idle.select(0):
-                pool, slot = key.data
-                _guarded(pool.look_at, slot)
+                _guarded(_look_at, *key.data)
+
+
+def _time_up(known: ref[Watched]) -> None:
+    pool = known()
+    if pool is not None:
+        pool.time_up()
+
+
+def _look_at(known: ref[Watched], slot: Slot) -> None:
+    pool = known()
+    if pool is not None:
+        pool.look_at(slot)
 
 
 def _selector() -> selectors.BaseSelector:
@@ -172,43 +192,52 @@ def _selector() -> selectors.BaseSelector:
 
 
 def _guarded(function: Callable[..., object], *arguments: object) -> None:
-    """Call it, and go on for the other pools whatever it raises."""
+    """Call it, and go on for the other pools whatever it raises, SystemExit too."""
     try:
         function(*arguments)
-    except Exception:
+    except BaseException:
         log.exception("a pool failed")
 
 
 _lock = threading.Lock()
 _watcher: Watcher | None = None
+#: Of the threads that serve pools.
+_idents: set[int] = set()
+
+
+def runs_here() -> bool:
+    """Whether the caller is called by a thread that serves pools."""
+    return threading.get_ident() in _idents
 
 
 def join() -> Watcher:
     """The process's watcher, for a pool that begins."""
     global _watcher
     with _lock:
-        if _watcher is None:
+        if _watcher is None or not _watcher.alive:
             _watcher = Watcher()
             _watcher.start()
         _watcher.pools += 1
         return _watcher
 
 
-def leave(watcher: Watcher, pool: Watched) -> None:
-    """Say that a pool has ended."""
+def leave(watcher: Watcher) -> None:
+    """Say that a pool has ended; with the last one the thread does."""
     global _watcher
     with _lock:
         watcher.pools -= 1
         last = watcher.pools == 0
         if last and watcher is _watcher:
             _watcher = None
-    watcher.end(pool, last=last)
+    if last:
+        watcher.end()
 
 
 def _after_fork() -> None:
     """The thread is the parent's: a pool of the child's begins its own."""
     global _lock, _watcher
     _lock, _watcher = threading.Lock(), None
+    _idents.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)
