@@ -262,7 +262,8 @@ async def test_reply_that_never_comes(world: World) -> None:
     """The kill is delivered, but nobody hears of it."""
     witness = await world.connect("root")
     sql = f"{LONG} /* never heard of {world.name} */"
-    async with stalled(world, cancel_timeout=0.3) as (conn, proxy):
+    # Long enough for the kill to be delivered, however busy the machine is.
+    async with stalled(world, cancel_timeout=2.0) as (conn, proxy):
         proxy.resume()
         begun: list[float] = []
 
@@ -272,7 +273,7 @@ async def test_reply_that_never_comes(world: World) -> None:
             begun.append(time.monotonic())
 
         await world.interrupt(conn.execute(sql), seen())
-        assert time.monotonic() - begun[0] < 0.3 + SOON
+        assert time.monotonic() - begun[0] < 2.0 + SOON
         await broken(conn)
     await wait_until_idle(witness, conn)
 

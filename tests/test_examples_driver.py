@@ -155,7 +155,7 @@ def test_driver_selector_runs_operations_beside_a_clock(
     printed = lines("driver_selector.py", url(mariadb_server, transport))
     found = [re.fullmatch(r"row: (\d) 0 (\d+)", line) for line in printed]
     done = [match for match in found if match is not None]
-    assert [match[1] for match in done] == ["1", "2", "3"]
+    assert sorted(match[1] for match in done) == ["1", "2", "3"]
     assert len({match[2] for match in done}) == 3
     last = max(n for n, line in enumerate(printed) if line != "tick")
     assert printed[:last].count("tick") >= 2

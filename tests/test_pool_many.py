@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trio
+from attempts import attempts
 
 import mariadb_nb
 from mariadb_nb import aio
@@ -93,10 +94,10 @@ def test_asyncio(large_server: TemporaryServer) -> None:
     async def play() -> None:
         async with aio.Pool(**settings(large_server)) as pool:
             await pool.warm_up()
-            await asyncio.sleep(0.1)  # whatever else has to settle
-            before = selector.turns
-            await asyncio.sleep(0.5)
-            assert selector.turns - before <= 3  # what ends the sleep, and no more
+            for attempt in attempts(3):  # what ends the sleep, and no more
+                before = selector.turns
+                await asyncio.sleep(0.5)
+                attempt.measured = selector.turns - before
             pool.resize(min_size=0, max_size=MANY)
             killed = await asyncio.to_thread(kill_all, large_server)
             assert len(killed) == MANY
@@ -138,8 +139,10 @@ def test_threads(
             return run_once(*arguments)
 
         monkeypatch.setattr(serving._runner, "run_once", counted)
-        threading.Event().wait(0.5)
-        assert turns <= 3
+        for attempt in attempts(3):
+            turns = 0
+            threading.Event().wait(0.5)
+            attempt.measured = turns
         pool.resize(min_size=0, max_size=MANY)
         killed = kill_all(large_server)
         while pool.stats().closed != {"lost": MANY}:

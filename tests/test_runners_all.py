@@ -168,7 +168,7 @@ def test_each_wait_has_its_own_deadline(world: World, pair: Pair, keep: int) -> 
     def scene() -> Operation[list[int]]:
         masks = []
         # Shorter after longer, longer after shorter, none after one.
-        for seconds, data in ((60, b"x"), (0.02, b""), (0.02, b"x"), (0.1, b"")):
+        for seconds, data in ((60, b"x"), (0.02, b""), (30, b"x"), (0.1, b"")):
             deadline = soon(seconds)
             pair.far.send(data)
             masks.append((yield from until(Wait(pair.fd, READ, deadline))))
@@ -188,7 +188,9 @@ def test_a_wait_outlives_the_deadline_of_an_earlier_one(
 ) -> None:
     def waits() -> Operation[list[int]]:
         pair.far.send(b"x")
-        masks = [(yield from until(Wait(pair.fd, READ, soon(0.02))))]
+        masks = [TIMEOUT]
+        while masks == [TIMEOUT]:  # as long as it is the machine that is late
+            masks = [(yield from until(Wait(pair.fd, READ, soon(0.02))))]
         pair.read()
         masks.append((yield from until(Wait(pair.fd, READ))))
         return masks
