@@ -67,6 +67,8 @@ def run_with(
         return trace
 
     before = sys.gettrace()
+    # CPython 3.12 looks for it once somebody traces, not when that begins.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         call()

@@ -189,6 +189,8 @@ def test_interrupted_setting_of_a_sockets_options_leaves_it_open() -> None:
         ):
             options = Options.of(tcp_keepalive=9)
             before = sys.gettrace()
+            # CPython 3.12 looks for it once somebody traces, not when that begins.
+            sys._getframe().f_trace_opcodes = True
             while at == count:
                 at, count = at + 1, 0
                 sys.settrace(trace)
