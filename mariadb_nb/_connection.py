@@ -239,13 +239,16 @@ class ConnectionBase:
                 "the connection was lost or closed inside transaction(): the server "
                 "has rolled it back"
             )
-        undone = block.rollbacks != session.rollbacks and not block.nested
+        rolled_back = block.rollbacks != session.rollbacks
+        undone = rolled_back and not block.nested
         # A task that is cancelled waits for this, so it may not take for ever.
         deadline = self._deadline(self._options.cancel_timeout if failed else timeout)
         try:
             yield from session.discard()
             yield from session.refresh_status(deadline)
-            statements = block.end(failed or undone, session.in_transaction)
+            # What a pipeline had sent already may have begun another one since.
+            in_transaction = session.in_transaction and not rolled_back
+            statements = block.end(failed or undone, in_transaction)
             yield from self._statements(statements, deadline)
         except BaseException as error:
             session.give_up()  # which rolls back, and nothing else is sure to

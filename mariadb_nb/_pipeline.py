@@ -21,10 +21,9 @@ from ._cursor import DEFAULT, Parameters
 from ._results import END, Results
 from .errors import (
     ConnectionLost,
-    Error,
     InterfaceError,
+    OperationalError,
     ProgrammingError,
-    QueryInterrupted,
 )
 from .state import GONE, refusal
 
@@ -39,10 +38,13 @@ if TYPE_CHECKING:
 #: How statements begin behind which others may be sent at once: they leave alone how
 #: the server reads the next one, and do not begin or end a transaction. What a routine
 #: or trigger of theirs sets comes back at its end, and it cannot commit.
+#: Comments may stand before, but none that the server executes; what was found to be
+#: one is not looked at again (``?>``), or it might end elsewhere.
 _PASSABLE: Final = re.compile(
-    r"[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES|DO|SHOW|DESC|DESCRIBE"
-    r"|EXPLAIN)\b",
-    re.IGNORECASE,
+    r"(?>(?:[\s(]+|/\*(?!M?!).*?\*/)*)"
+    r"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES|DO|SHOW|DESC|DESCRIBE|EXPLAIN)"
+    r"\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 #: Comes first where a transaction() block is open under autocommit: should the server
@@ -263,7 +265,10 @@ class PipelineBase:
                     break  # or the rest would be committed without it
                 part = _Part()
                 yield from self._send(part, deadline)
-            self._lose(self._queue, "was not sent behind what failed")
+            self._lose(
+                self._queue,
+                "was not sent, because the server ended the transaction before it",
+            )
         finally:
             session.queued = self._queue
 
@@ -325,7 +330,7 @@ class PipelineBase:
     def _lose(self, results: deque[Result], what: str) -> None:
         """Say that there is no answer, and will not be any."""
         gone = self._session.state in GONE
-        error: type[Error] = ConnectionLost if gone else QueryInterrupted
+        error = ConnectionLost if gone else OperationalError
         while results:
             results.popleft()._take(error(f"the statement {what}"))
 

@@ -47,6 +47,10 @@ WAYS = (
     "SELECT 1;SET sql_mode = '{}'",
     "EXECUTE IMMEDIATE 'SET sql_mode = ''{}'''",
     "-- \n SET sql_mode = '{}'",
+    "/* SELECT */ SET sql_mode = '{}' /* */ /* SELECT 1 */",
+    "/* */ SET sql_mode = '{}' /* */; SELECT 1",
+    "/*M!100000 SET sql_mode = '{}' */",
+    "/* *//*! SET sql_mode = '{}' */",
     "SET @a = 1, sql_mode = '{}'",
 )
 
@@ -125,6 +129,7 @@ async def test_settings_that_change_nothing_of_that(world: World) -> None:
 PASSABLE = (
     "SELECT setting()",
     "(SELECT setting())",
+    "/* SET */ /**/\n( /* ; */ SELECT setting())",
     "INSERT INTO {0} VALUES (setting())",
     "INSERT INTO {0} SELECT setting()",
     "REPLACE INTO {0} VALUES (setting())",
@@ -221,9 +226,14 @@ async def test_transaction_that_a_pipeline_begins_and_ends(world: World) -> None
 
 
 async def deadlock(
-    world: World, conn: aio.Connection, *, block: bool
+    world: World, conn: aio.Connection, blocks: int
 ) -> tuple[str, list[mariadb_nb.Result]]:
     """Have a pipeline's transaction be rolled back by the server, in its middle.
+
+    Args:
+        world: in which that happens.
+        conn: whose transaction it is.
+        blocks: how many ``transaction()`` blocks are around it; 0 for a statement.
 
     Returns:
         The name of the table, and the results from the deadlock on.
@@ -246,20 +256,21 @@ async def deadlock(
                 results.append(pipe.execute(sql, (number,)))
             results.append(pipe.execute(f"DELETE FROM {table} WHERE id = 1"))
 
-    async def work() -> None:
-        if not block:
-            await conn.execute("START TRANSACTION")
+    async def work(depth: int) -> None:
+        if not depth:
             await fill()
         else:
             async with conn.transaction():
-                await fill()
+                await work(depth - 1)
 
     async def collide() -> None:
         await world.wait_until_seen(witness, waits)
         await other.execute(f"UPDATE {table} SET x = 1 WHERE id = 1")
         await other.rollback()
 
-    error, _ = await world.together(work(), collide())
+    if not blocks:
+        await conn.execute("START TRANSACTION")
+    error, _ = await world.together(work(blocks), collide())
     assert isinstance(error, Deadlock), error
     assert isinstance(results[0].error, Deadlock)
     return table, results
@@ -269,15 +280,15 @@ async def deadlock(
 async def test_deadlock_commits_nothing_behind_it(world: World) -> None:
     """Under autocommit, what comes behind a transaction is committed at once."""
     witness = await world.connect(autocommit=True)
-    for block in (False, True):
+    for blocks in (0, 1, 2):
         conn = await world.connect(autocommit=True)
-        table, results = await deadlock(world, conn, block=block)
+        table, results = await deadlock(world, conn, blocks)
         cur = await witness.execute(f"SELECT id, x FROM {table} ORDER BY id")
         assert await cur.fetchall() == [(1, 0), (2, 0)]
         for result in results[1:]:
             # In a block they were executed and undone, else they were not sent.
-            assert block or "not sent" in str(result.error)
-            assert not block or result.rowcount == 1
+            assert blocks or "not sent" in str(result.error)
+            assert not blocks or result.rowcount == 1
         assert not conn.in_transaction
         assert conn.autocommit
         await still_right(conn)
@@ -286,9 +297,9 @@ async def test_deadlock_commits_nothing_behind_it(world: World) -> None:
 @in_every_world
 async def test_deadlock_without_autocommit_can_be_rolled_back(world: World) -> None:
     witness = await world.connect(autocommit=True)
-    for block in (False, True):
+    for blocks in (0, 1, 2):
         conn = await world.connect()
-        table, _ = await deadlock(world, conn, block=block)
+        table, _ = await deadlock(world, conn, blocks)
         await conn.rollback()
         cur = await witness.execute(f"SELECT id, x FROM {table} ORDER BY id")
         assert await cur.fetchall() == [(1, 0), (2, 0)]
