@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from . import parameters
 from ._cursor import DEFAULT, Parameters
 from ._results import END, Results
 from .errors import (
+    Busy,
     ConnectionLost,
     InterfaceError,
     OperationalError,
@@ -201,6 +203,8 @@ class PipelineBase:
         #: Those whose answer was an error.
         self._failed: list[Result] = []
         self._open = False
+        #: Held by the ``sync`` that is under way.
+        self._sending = Lock()
 
     def __repr__(self) -> str:
         state = f"{len(self._queue)} waiting" if self._open else "closed"
@@ -256,21 +260,24 @@ class PipelineBase:
         deadline = self._connection._deadline(
             self._timeout if timeout is DEFAULT else timeout
         )
+        if not self._sending.acquire(blocking=False):
+            raise Busy("the pipeline is being sent by another sync()")
         session.queued = None  # what is sent now is this pipeline's own
         part = _Part()
         try:
             while self._queue and session.state not in GONE:
                 yield from session.refresh_status(deadline)
                 if part.exposed and part.failed and not session.in_transaction:
-                    break  # or the rest would be committed without it
+                    # Or the rest would be committed without it.
+                    what = "was not sent, because the server ended the transaction"
+                    self._lose(self._queue, what)
                 part = _Part()
                 yield from self._send(part, deadline)
-            self._lose(
-                self._queue,
-                "was not sent, because the server ended the transaction before it",
-            )
+            if session.state in GONE:
+                self._lose(self._queue, "was not sent")
         finally:
             session.queued = self._queue
+            self._sending.release()
 
     def _send(self, part: _Part, deadline: float | None) -> Operation[None]:
         """Send the next part of the queue, and hand the answers out."""
@@ -298,7 +305,7 @@ class PipelineBase:
             if result._mode is not None:
                 self._check_mode(result)
         texts = [result._text for result in part.results if not result.done]
-        if under_autocommit and block is not None and len(texts) > 1:
+        if under_autocommit and block is not None and texts:
             block.autocommit_is_off = part.prefixed = True
             texts.insert(0, _AUTOCOMMIT_OFF)
         return texts

@@ -157,6 +157,9 @@ class Pipeline(PipelineBase):
         try:
             if error is None:
                 await self.sync()
+        except BaseException as problem:
+            error = problem
+            raise
         finally:
             self._end(error)
 

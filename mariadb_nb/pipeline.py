@@ -51,5 +51,8 @@ class Pipeline(PipelineBase):
         try:
             if error is None:
                 self.sync()
+        except BaseException as problem:
+            error = problem
+            raise
         finally:
             self._end(error)

@@ -255,6 +255,26 @@ def streams(transport: str) -> None:
 
 
 @CASES
+def pipelines(transport: str) -> None:
+    """Read to their end, given up, and refused."""
+    wire = Wire(place(), transport)
+    failing = make_reading(class_row(lambda **columns: 1 // (columns["seq"] - 30)))
+    texts = [VALUES.encode(), b"nonsense", b"SELECT 1; SELECT 2", VALUES.encode()]
+
+    def step() -> None:
+        answers: list[Any] = []
+        outcome_of(lambda: wire.channel.pipeline([1], READING, answers))
+        for reading in (READING, failing):
+            wire.finish(wire.channel.pipeline(texts, reading, answers))
+        assert len(answers) == 8
+        wire.go(wire.channel.pipeline(texts, READING, answers), 1)
+        wire.finish(wire.channel.discard())
+        wire.works()
+
+    repeat(step)
+
+
+@CASES
 def ends(transport: str) -> None:
     """In every phase: by close() and by letting go of it."""
 
@@ -263,13 +283,15 @@ def ends(transport: str) -> None:
 
     def step() -> None:
         for end in ("close", "nothing"):
-            waiting, streaming = begin(), begin()
+            waiting, ahead, streaming = begin(), begin(), begin()
             waiting.channel.query(b"SELECT SLEEP(1), 'x'", READING, False)
+            texts = [b"SELECT 1", b"SELECT SLEEP(1), 'x'", b"SELECT 2"]
+            ahead.channel.pipeline(texts, READING, ahead.answers)
             streaming.query(
                 "SELECT seq, REPEAT('x', 99) FROM seq_1_to_9999", stream=True
             )
             streaming.channel.fetch(5000)
-            for wire in (waiting, streaming):
+            for wire in (waiting, ahead, streaming):
                 if end == "close":
                     wire.channel.close()
 

@@ -7,6 +7,7 @@ they were meant.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -226,7 +227,7 @@ async def test_transaction_that_a_pipeline_begins_and_ends(world: World) -> None
 
 
 async def deadlock(
-    world: World, conn: aio.Connection, blocks: int
+    world: World, conn: aio.Connection, blocks: int, *, alone: bool
 ) -> tuple[str, list[mariadb_nb.Result]]:
     """Have a pipeline's transaction be rolled back by the server, in its middle.
 
@@ -234,6 +235,7 @@ async def deadlock(
         world: in which that happens.
         conn: whose transaction it is.
         blocks: how many ``transaction()`` blocks are around it; 0 for a statement.
+        alone: whether the statement that fails is the only one on its way.
 
     Returns:
         The name of the table, and the results from the deadlock on.
@@ -250,7 +252,13 @@ async def deadlock(
     async def fill() -> None:
         async with conn.pipeline() as pipe:
             pipe.execute(f"UPDATE {table} SET x = 2 WHERE id = 1")
-            results.append(pipe.execute(waits))
+            if alone:
+                await pipe.sync()
+                # A statement behind which nothing is sent before it is answered.
+                block = f"BEGIN NOT ATOMIC {waits}; END"
+                results.append(pipe.execute(block))
+            else:
+                results.append(pipe.execute(waits))
             for number in range(3, 9):
                 sql = f"INSERT INTO {table} VALUES (?, 2)"
                 results.append(pipe.execute(sql, (number,)))
@@ -280,9 +288,9 @@ async def deadlock(
 async def test_deadlock_commits_nothing_behind_it(world: World) -> None:
     """Under autocommit, what comes behind a transaction is committed at once."""
     witness = await world.connect(autocommit=True)
-    for blocks in (0, 1, 2):
+    for blocks, alone in product((0, 1, 2), (False, True)):
         conn = await world.connect(autocommit=True)
-        table, results = await deadlock(world, conn, blocks)
+        table, results = await deadlock(world, conn, blocks, alone=alone)
         cur = await witness.execute(f"SELECT id, x FROM {table} ORDER BY id")
         assert await cur.fetchall() == [(1, 0), (2, 0)]
         for result in results[1:]:
@@ -297,9 +305,9 @@ async def test_deadlock_commits_nothing_behind_it(world: World) -> None:
 @in_every_world
 async def test_deadlock_without_autocommit_can_be_rolled_back(world: World) -> None:
     witness = await world.connect(autocommit=True)
-    for blocks in (0, 1, 2):
+    for blocks, alone in product((0, 1, 2), (False, True)):
         conn = await world.connect()
-        table, _ = await deadlock(world, conn, blocks)
+        table, _ = await deadlock(world, conn, blocks, alone=alone)
         await conn.rollback()
         cur = await witness.execute(f"SELECT id, x FROM {table} ORDER BY id")
         assert await cur.fetchall() == [(1, 0), (2, 0)]
