@@ -172,7 +172,9 @@ class Session(Facts, Turns):
             InterfaceError: there is no connection.
         """
         heir = Session(self.options, bare=self._bare, make_channel=self._make_channel)
-        with self._undisturbed():
+        owner = object()
+        try:
+            self._occupy(owner)
             if self.state not in (state.READY, state.RESULT):
                 raise state.refusal(self.state)
             heir.thread_id = self.thread_id
@@ -185,6 +187,8 @@ class Session(Facts, Turns):
             mysql, channel, standing = self._mysql, self._channel, self.state
             self._mysql, self._channel, self.state = ffi.NULL, None, state.CLOSED
             heir._mysql, heir._channel, heir.state = mysql, channel, standing
+        finally:
+            self._release(owner)
         return heir
 
     def _rescue(self) -> Operation[None]:

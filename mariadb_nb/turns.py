@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from . import state
 from .errors import Busy, Deadlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from .operations import Pair
     from .options import Options
@@ -170,16 +170,10 @@ class Turns(ABC):
         if answers and isinstance(answers[-1], Exception):
             self._status_is_old = True
 
-    @contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Have the turn for a block that does not wait; raises ``Busy``."""
-        owner = object()
-        try:
-            if self._turn.setdefault(_TURN, owner) is not owner:
-                raise state.refusal(state.BUSY)
-            yield
-        finally:
-            self._release(owner)
+    def _occupy(self, owner: object) -> None:
+        """Have the turn until ``_release``, for what does not wait; or raise Busy."""
+        if self._turn.setdefault(_TURN, owner) is not owner:
+            raise state.refusal(state.BUSY)
 
     def _settle(self) -> None:
         """Find the state after an operation: it depends on what is left to read."""

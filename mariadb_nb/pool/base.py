@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from .._connection import ConnectionBase
 from .._cursor import DEFAULT, seconds
@@ -60,15 +60,14 @@ class PoolOptions(Keywords, PoolKeywords, total=False):
     """What pools take by keyword: settings of their own and a connection's options."""
 
 
-class Origin(NamedTuple):
-    """A place in the program, as "file:line in function"."""
+class Origin(tuple[Any, int]):
+    """A place in the program, code and line, as "file:line in function"."""
 
-    code: Any
-    line: int
+    __slots__ = ()
 
     def __str__(self) -> str:
-        code = self.code
-        return f"{code.co_filename}:{self.line} in {code.co_qualname}"
+        code, line = self
+        return f"{code.co_filename}:{line} in {code.co_qualname}"
 
 
 class Borrower(Waiter):
@@ -338,7 +337,9 @@ class PoolBase(ABC):
 
     def _patience(self, timeout: Any) -> float | None:
         """A user's timeout, checked, in seconds."""
-        return seconds(self.settings.acquire_timeout if timeout is DEFAULT else timeout)
+        if timeout is DEFAULT:
+            return self.settings.acquire_timeout
+        return seconds(timeout)
 
 
 def close(conn: ConnectionBase) -> None:
@@ -350,7 +351,7 @@ def close(conn: ConnectionBase) -> None:
 def caller() -> Origin:
     """Where the caller was called."""
     frame = sys._getframe(2)
-    return Origin(frame.f_code, frame.f_lineno)
+    return Origin((frame.f_code, frame.f_lineno))
 
 
 #: The settings that are a pool's own.

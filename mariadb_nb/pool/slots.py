@@ -39,6 +39,7 @@ class Slot:
         connection: whatever the pool's world keeps here.
         holder: the waiter that it is lent to.
         born: when the connection was there.
+        dies: when it is not lent any more.
         used: when it was used last.
         heard: when it gave a sign of life last.
         lent: how often it was lent.
@@ -51,6 +52,7 @@ class Slot:
         "attempt",
         "born",
         "connection",
+        "dies",
         "drained",
         "end",
         "heard",
@@ -71,6 +73,7 @@ class Slot:
         self.connection: Any = None
         self.holder: Waiter | None = None
         self.born = self.used = self.heard = 0.0
+        self.dies = inf
         self.lent = 0
         self.spread = spread
         self.attempt = attempt
@@ -121,12 +124,14 @@ class Slots:
     """All slots of a pool.
 
     Attributes:
+        size: how many there are.
         count: how many are in each place.
         idle: those that can be lent; the last one was used last.
     """
 
     def __init__(self) -> None:
         self._slots: dict[Slot, None] = {}
+        self.size = 0
         self.idle: OrderedDict[Slot, None] = OrderedDict()
         self.count = dict.fromkeys(_PLACES, 0)
 
@@ -134,19 +139,15 @@ class Slots:
         return iter(tuple(self._slots))  # they may go meanwhile
 
     @property
-    def size(self) -> int:
-        """How many there are."""
-        return len(self._slots)
-
-    @property
     def open(self) -> int:
         """How many have a connection."""
-        return len(self._slots) - self.count[CONNECTING]
+        return self.size - self.count[CONNECTING]
 
     def add(self, slot: Slot) -> None:
         """Take in a new slot, whose connection is about to be made."""
         self._slots[slot] = None
         slot.place = CONNECTING
+        self.size += 1
         self.count[CONNECTING] += 1
 
     def move(self, slot: Slot, place: Place) -> None:
@@ -164,6 +165,7 @@ class Slots:
     def remove(self, slot: Slot) -> None:
         """Give a slot up, wherever it is."""
         was, slot.place = slot.place, GONE
+        self.size -= 1
         self.count[was] -= 1
         self.idle.pop(slot, None)
         del self._slots[slot]
@@ -176,5 +178,6 @@ class Slots:
         for slot in there:
             count[slot.place] += 1
         self._slots = dict.fromkeys(there)
+        self.size = len(there)
         self.idle = OrderedDict.fromkeys(sorted(idle, key=lambda slot: slot.used))
         self.count = count

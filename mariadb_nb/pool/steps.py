@@ -81,6 +81,9 @@ class Steps:
         self.settings = settings
         self.closing = False
         self.todo: deque[Action] = deque()
+        self._max_lifetime = settings.max_lifetime or inf
+        self._max_idle = settings.max_idle or inf
+        self._keepalive = settings.keepalive_interval or inf
         self._midway = False
         self._random = random
         self._now = -inf
@@ -303,13 +306,13 @@ class Steps:
         """Do what time asks for, and say when to look again."""
         settings, now = self.settings, self._now
         if slot.place == IDLE:
-            ping = slot.heard + (settings.keepalive_interval or inf) * slot.spread
+            ping = slot.heard + self._keepalive * slot.spread
             if reason := self._reason_to_go(slot):
                 self._retire(slot, reason)
             elif ping <= now:
                 self._check(slot)
             else:
-                self._alarms.arm(slot, min(ping, *self._ends(slot)))
+                self._alarms.arm(slot, min(ping, slot.dies, slot.used + self._max_idle))
         elif slot.place == IN_USE and slot.holder and settings.leak_after is not None:
             due = slot.used + settings.leak_after
             if due > now:
@@ -318,14 +321,6 @@ class Steps:
                 held, origin = now - slot.used, slot.holder.origin
                 self.todo.append(Note("held", slot, seconds=held, origin=origin))
 
-    def _ends(self, slot: Slot) -> tuple[float, float]:
-        """When its lifetime is over, and when it has been idle for too long."""
-        settings = self.settings
-        return (
-            slot.born + (settings.max_lifetime or inf) * slot.spread,
-            slot.used + (settings.max_idle or inf),
-        )
-
     def _reason_to_go(self, slot: Slot) -> Why | None:
         if self.closing:
             return "closed"
@@ -333,10 +328,9 @@ class Steps:
             return "drained"
         if self.slots.size > self.settings.max_size:
             return "surplus"
-        life, idle = self._ends(slot)
-        if life <= self._now:
+        if slot.dies <= self._now:
             return "lifetime"
-        return "idle" if idle <= self._now else None
+        return "idle" if slot.used + self._max_idle <= self._now else None
 
     def _check(self, slot: Slot) -> None:
         self.slots.move(slot, CHECKING)
@@ -385,6 +379,7 @@ class Steps:
 
     def _opened(self, slot: Slot) -> None:
         slot.born = slot.used = self._now
+        slot.dies = slot.born + self._max_lifetime * slot.spread
         slot.made = self._tally.created + 1
         self._tally.created = slot.made
         self.todo.append(Note("opened", slot))

@@ -48,6 +48,10 @@ Hook: TypeAlias = Callable[[Connection], object]
 #: The longest wait in one go, in seconds.
 _LONGEST: Final = 3600.0
 
+#: How long a connection is idle before it is watched, in seconds: what is lent again at
+#: once is looked at then, and need not be watched between.
+_SOON: Final = 0.01
+
 
 class Parking(Protocol):
     """Where one waits until it is released."""
@@ -160,6 +164,7 @@ class Pool(PoolBase):
         self._due = inf
         self._work: dict[Slot, Callable[[], None] | None] = {}
         self._watched: dict[Slot, int] = {}
+        self._fresh: dict[Slot, int] = {}
         self._left_over: deque[Borrower] = deque()
 
     # What its users call
@@ -397,10 +402,17 @@ class Pool(PoolBase):
             serving.remind(self, due)
         for note in notes:
             self._report(note)
-        self._let_go_left_over()
+        if self._left_over:
+            self._let_go_left_over()
 
     def time_up(self) -> None:
-        """Tick; called by the watcher."""
+        """Watch what has become idle, and tick; called by the watcher."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+            for slot, fd in fresh.items():
+                if slot.place == IDLE and self._watcher is not None:
+                    self._watched[slot] = fd
+                    self._watcher.watch(fd, self, slot)
         self._due = inf
         self._tell(self._core.tick)
 
@@ -422,10 +434,13 @@ class Pool(PoolBase):
         session = slot.connection.session
         # Who kept it may have closed it: that is found when it is lent.
         if session.state == READY:
-            fd = self._watched[slot] = session.fd
-            self._watcher.watch(fd, self, slot)
+            if not self._fresh:
+                self._watcher.remind(self, monotonic() + _SOON)
+            self._fresh[slot] = session.fd
 
     def _unwatch(self, slot: Slot) -> None:
+        if self._fresh.pop(slot, None) is not None:
+            return
         fd = self._watched.pop(slot, None)
         if fd is not None and self._watcher is not None:
             self._watcher.unwatch(fd, slot)
