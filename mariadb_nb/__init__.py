@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         TimestampFromTicks,
     )
     from .converters import column
-    from .cursor import Cursor
+    from .cursor import Cursor, PreparedStatement
     from .errors import (
         Busy,
         ConnectionLost,
@@ -99,6 +99,7 @@ __all__ = [
     "Pool",
     "PoolClosed",
     "PoolTimeout",
+    "PreparedStatement",
     "ProgrammingError",
     "QueryInterrupted",
     "Result",
@@ -147,6 +148,7 @@ _HOMES: Final = {
     "TimestampFromTicks": "constructors",
     "column": "converters",
     "Cursor": "cursor",
+    "PreparedStatement": "cursor",
     "Busy": "errors",
     "ConnectionLost": "errors",
     "DatabaseError": "errors",

@@ -135,6 +135,9 @@ class ConnectionBase:
         for sql in statements:
             yield from self._session.command(sql, deadline)
 
+    def _hold(self, sql: str, timeout: float | None) -> Operation[None]:
+        return self._session.hold(sql, self._deadline(timeout))
+
     def _commit(self, timeout: float | None = DEFAULT) -> Operation[None]:
         self._distributed.refuse_plain("commit")
         yield from self._session.command("COMMIT", self._deadline(timeout))

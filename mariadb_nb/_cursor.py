@@ -64,7 +64,7 @@ class CursorBase(Results):
         connection: on which statements are executed.
         row_factory: how rows look, see ``mariadb_nb.rows``.
         stream: whether rows stay on the server's side until they are fetched.
-        prepare: accepted for when statements are prepared; None leaves the choice.
+        prepare: whether statements are prepared; None leaves the choice.
     """
 
     def __init__(
@@ -96,7 +96,11 @@ class CursorBase(Results):
     # Statements
 
     def _execute(
-        self, sql: str, params: Parameters, timeout: float | None
+        self,
+        sql: str,
+        params: Parameters,
+        timeout: float | None,
+        prepare: bool | None = None,
     ) -> Operation[Any]:
         """The operation that executes a statement; ``_take`` takes what comes of it."""
         if self._closed:
@@ -104,13 +108,16 @@ class CursorBase(Results):
         if not isinstance(sql, str):
             _refuse_text("a statement", sql)
         session = self._session
-        if params is None:
-            text = parameters.plain(sql)
-            if not sql.isascii():
-                session.check_charset()
-        else:
-            encoders = self._connection._encoders
-            text = parameters.render(sql, params, session.mode, encoders)
+        if prepare is None:
+            prepare = self._prepare
+        entry = session.chosen(sql, prepare)
+        bound = None
+        if entry is not None and entry.template is not None:
+            if params is not None:
+                bound = entry.template.bind(params, self._connection._encoders)
+            if bound is None and (params is not None or entry.template.count):
+                entry = None
+        text = self._text(sql, params) if entry is None else b""
         deadline = None
         if timeout is not DEFAULT or self._connection.timeout is not None:
             deadline = self._connection._deadline(timeout)
@@ -118,9 +125,26 @@ class CursorBase(Results):
             session.abandon(self._me)
         self._reply = self._rows = self._many = None  # as _forget() does
         self._live = False
-        if self._stream:
-            return session.stream(text, self._reading, self._me, deadline)
-        return session.query(text, self._reading, False, deadline)
+        reading, reader = self._reading, self._me if self._stream else None
+        if entry is not None:
+            written = self._text, (sql, params)
+            return session.run(
+                entry, bound, *written, reading, prepare, reader, deadline
+            )
+        if reader is not None:
+            return session.stream(text, reading, reader, deadline)
+        return session.query(text, reading, False, deadline)
+
+    def _text(self, sql: str, params: Parameters) -> bytes:
+        """A statement as text, with its parameters."""
+        session = self._session
+        if params is None:
+            text = parameters.plain(sql)
+            if not sql.isascii():
+                session.check_charset()
+            return text
+        encoders = self._connection._encoders
+        return parameters.render(sql, params, session.mode, encoders)
 
     @property
     def _streaming(self) -> bool:
@@ -315,3 +339,47 @@ class CursorBase(Results):
 
     def setoutputsize(self, size: int, column: int | None = None) -> None:
         """Do nothing: values come whole (PEP 249)."""
+
+
+class PreparedBase:
+    """A statement that is kept prepared, without the waiting.
+
+    Args:
+        connection: on which it was prepared.
+        sql: its text.
+        row_factory: how rows look.
+        stream: whether rows stay on the server's side until they are fetched.
+    """
+
+    def __init__(
+        self,
+        connection: ConnectionBase,
+        sql: str,
+        row_factory: RowFactory | None,
+        stream: bool,
+    ) -> None:
+        self._connection = connection
+        self._statements = connection._session.statements
+        self._look = row_factory, stream
+        #: Its text.
+        self.sql = sql
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<{type(self).__module__}.{type(self).__name__} {state}>"
+
+    def _sql(self) -> str:
+        """The text, of a statement that can be executed."""
+        if self._closed:
+            raise InterfaceError("the prepared statement is closed")
+        return self.sql
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._statements.unpin(self.sql)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):
+            self._close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
-from ._cursor import DEFAULT, CursorBase, Parameters
+from ._cursor import DEFAULT, CursorBase, Parameters, PreparedBase
 from ._pipeline import PipelineBase
 from ._results import END
 from .options import Keywords, Options, Password
@@ -27,7 +27,14 @@ from .transactions import Xid
 if TYPE_CHECKING:
     from .pool.aio import Pool
 
-__all__ = ["Connection", "Cursor", "Pipeline", "Pool", "connect"]
+__all__ = [
+    "Connection",
+    "Cursor",
+    "Pipeline",
+    "Pool",
+    "PreparedStatement",
+    "connect",
+]
 
 _T = TypeVar("_T")
 
@@ -58,9 +65,10 @@ class Cursor(CursorBase):
         params: Parameters = None,
         *,
         timeout: float | None = DEFAULT,
+        prepare: bool | None = None,
     ) -> Self:
         """Execute a statement; see ``mariadb_nb.Cursor.execute``."""
-        self._take(await self._run(self._execute(sql, params, timeout)))
+        self._take(await self._run(self._execute(sql, params, timeout, prepare)))
         return self
 
     async def executemany(
@@ -164,6 +172,36 @@ class Pipeline(PipelineBase):
             self._end(error)
 
 
+class PreparedStatement(PreparedBase):
+    """A statement that the server has prepared; made by ``Connection.prepare``."""
+
+    _connection: Connection
+
+    async def execute(
+        self, params: Parameters = None, *, timeout: float | None = DEFAULT
+    ) -> Cursor:
+        """Execute it with a new cursor, and return that; raises as that does."""
+        cursor = Cursor(self._connection, *self._look, True)
+        return await cursor.execute(self._sql(), params, timeout=timeout)
+
+    async def executemany(
+        self, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+    ) -> Cursor:
+        """Execute it once for each row of parameters, as a cursor's does."""
+        cursor = Cursor(self._connection, *self._look, True)
+        return await cursor.executemany(self._sql(), rows, timeout=timeout)
+
+    async def close(self) -> None:
+        """Give it up; the server is told before the next statement."""
+        self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+
 class Connection(ConnectionBase):
     """A connection whose methods are awaited; made by ``connect``.
 
@@ -217,9 +255,25 @@ class Connection(ConnectionBase):
         params: Parameters = None,
         *,
         timeout: float | None = DEFAULT,
+        prepare: bool | None = None,
     ) -> Cursor:
         """Execute a statement with a new cursor, and return that."""
-        return await self.cursor().execute(sql, params, timeout=timeout)
+        return await self.cursor().execute(
+            sql, params, timeout=timeout, prepare=prepare
+        )
+
+    async def prepare(
+        self,
+        sql: str,
+        *,
+        row_factory: RowFactory | None = None,
+        stream: bool = False,
+        timeout: float | None = DEFAULT,
+    ) -> PreparedStatement:
+        """Have the server prepare a statement; see ``Connection.prepare``."""
+        self._check_open()
+        await self._run(self._hold(sql, timeout))
+        return PreparedStatement(self, sql, row_factory, stream)
 
     async def executemany(
         self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, Unpack
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, Parameters
-from .cursor import Cursor
+from .cursor import Cursor, PreparedStatement
 from .options import Keywords, Options, Password
 from .pipeline import Pipeline
 from .rows import RowFactory
@@ -90,7 +90,8 @@ class Connection(ConnectionBase):
             row_factory: how rows look, see ``mariadb_nb.rows``.
             stream: leave rows on the wire until they are fetched; no other statement
                 can be executed meanwhile.
-            prepare: accepted; statements are sent as text in this version.
+            prepare: whether the server shall prepare statements and keep them; None:
+                those that are executed again, see ``prepare_threshold``.
         """
         self._check_open()
         return Cursor(self, row_factory, stream, prepare)
@@ -101,9 +102,34 @@ class Connection(ConnectionBase):
         params: Parameters = None,
         *,
         timeout: float | None = DEFAULT,
+        prepare: bool | None = None,
     ) -> Cursor:
         """Execute a statement with a new cursor, and return that."""
-        return self.cursor().execute(sql, params, timeout=timeout)
+        return self.cursor().execute(sql, params, timeout=timeout, prepare=prepare)
+
+    def prepare(
+        self,
+        sql: str,
+        *,
+        row_factory: RowFactory | None = None,
+        stream: bool = False,
+        timeout: float | None = DEFAULT,
+    ) -> PreparedStatement:
+        """Have the server prepare a statement, to be executed many times.
+
+        Args:
+            sql: the statement; ``?``, ``%s`` or ``%(name)s`` stand for parameters.
+            row_factory: as for ``cursor``; so is the next one.
+            stream: leave rows on the wire until they are fetched.
+            timeout: seconds that the server may take to prepare it.
+
+        Raises:
+            NotSupportedError: it cannot be prepared.
+            DatabaseError: the server's answer; a table does not exist, for example.
+        """
+        self._check_open()
+        self._run(self._hold(sql, timeout))
+        return PreparedStatement(self, sql, row_factory, stream)
 
     def executemany(
         self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT

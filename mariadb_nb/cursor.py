@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ._cursor import DEFAULT, CursorBase, Parameters
+from ._cursor import DEFAULT, CursorBase, Parameters, PreparedBase
 from ._results import END
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Cursor(CursorBase):
         params: Parameters = None,
         *,
         timeout: float | None = DEFAULT,
+        prepare: bool | None = None,
     ) -> Self:
         """Execute a statement.
 
@@ -36,6 +37,7 @@ class Cursor(CursorBase):
             params: their values; None sends the text as it is.
             timeout: seconds that it may take; None for no limit. Default: the
                 connection's.
+            prepare: whether the server shall prepare it; None: as the cursor says.
 
         Raises:
             Busy: another operation is going on on the connection.
@@ -43,7 +45,7 @@ class Cursor(CursorBase):
             ProgrammingError: parameters and placeholders do not fit.
             DatabaseError: the server's answer, see ``mariadb_nb.errors``.
         """
-        self._take(self._run(self._execute(sql, params, timeout)))
+        self._take(self._run(self._execute(sql, params, timeout, prepare)))
         return self
 
     def executemany(
@@ -156,6 +158,36 @@ class Cursor(CursorBase):
     def next(self) -> Any:
         """The next row; raises StopIteration at the end (PEP 249)."""
         return self.__next__()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class PreparedStatement(PreparedBase):
+    """A statement that the server has prepared; made by ``Connection.prepare``."""
+
+    _connection: Connection
+
+    def execute(
+        self, params: Parameters = None, *, timeout: float | None = DEFAULT
+    ) -> Cursor:
+        """Execute it with a new cursor, and return that; raises as that does."""
+        cursor = Cursor(self._connection, *self._look, True)
+        return cursor.execute(self._sql(), params, timeout=timeout)
+
+    def executemany(
+        self, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+    ) -> Cursor:
+        """Execute it once for each row of parameters, as a cursor's does."""
+        cursor = Cursor(self._connection, *self._look, True)
+        return cursor.executemany(self._sql(), rows, timeout=timeout)
+
+    def close(self) -> None:
+        """Give it up; never waits. The server is told before the next statement."""
+        self._close()
 
     def __enter__(self) -> Self:
         return self

@@ -71,7 +71,7 @@ _HINTS: Final = {
 _NUMBERS: Final = frozenset(
     {
         *("connect_timeout", "timeout", "cancel_timeout", "port", "prepare_threshold"),
-        *("tcp_keepalive", "tcp_user_timeout"),
+        *("tcp_keepalive", "tcp_user_timeout", "prepared_max"),
     }
 )
 _SWITCHES: Final = frozenset({"autocommit", "multi_statements", "compress"})

@@ -78,6 +78,7 @@ _CHECKS: Final[dict[str, checks.Check]] = {
     "multi_statements": checks.boolean,
     "compress": checks.boolean,
     "prepare_threshold": checks.integer(1, 1_000_000),
+    "prepared_max": checks.integer(0, 1_000_000),
     "invalid_dates": checks.choice("null", "error"),
     "converters": checks.functions,
     "encoders": checks.functions,
@@ -130,6 +131,7 @@ class Keywords(TypedDict, total=False):
     multi_statements: bool
     compress: bool
     prepare_threshold: int | None
+    prepared_max: int
     invalid_dates: Literal["null", "error"]
     converters: Mapping[Any, Callable[..., Any]] | None
     encoders: Mapping[type, Callable[[Any], Any]] | None
@@ -191,6 +193,7 @@ class Options:
     multi_statements: bool = False
     compress: bool = False
     prepare_threshold: int | None = 2
+    prepared_max: int = 100
     invalid_dates: str = "null"
     converters: Mapping[Any, Callable[..., Any]] = field(default_factory=dict)
     encoders: Mapping[type, Callable[[Any], Any]] = field(default_factory=dict)
@@ -370,12 +373,13 @@ class Options:
             else (f"{self.host}:{self.port}")
         )
 
-    def setup_statements(self, server_status: int | None) -> list[bytes]:
+    def setup_statements(self, server_status: int | None, *first: str) -> list[bytes]:
         """Return what to execute once the connection stands, or was reset.
 
         Args:
             server_status: what the server said of itself last, SERVER_STATUS_*;
                 None if that is not known.
+            first: what else is set, before all else: ``name=value``.
         """
         # The server may be set up to ignore the character set of the login.
         names = "NAMES utf8mb4"
@@ -391,7 +395,7 @@ class Options:
             is_on = bool(server_status & _SERVER_STATUS_AUTOCOMMIT)
         if self.autocommit is not None and self.autocommit != is_on:
             settings.append(f"autocommit={int(self.autocommit)}")
-        statements = [f"SET {', '.join(settings)}"]
+        statements = [f"SET {', '.join((*first, *settings))}"]
         if self.isolation_level is not None:
             level = self.isolation_level
             statements.append(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from . import _wire, rescue, state, tcp
+from . import rescue, state, tcp
 from ._attached import Channel
 from .capi import ffi, lib
 from .connecting import connect_in_thread, login_arguments
@@ -27,7 +27,9 @@ from .errors import (
 )
 from .facts import Facts
 from .operations import Pair, drive
-from .turns import Turns
+from .preparing import PLAIN as PLAIN
+from .preparing import Preparing
+from .statements import TRACKING, Statements, is_silencing
 from .wait import Operation, Wait
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from ._wire import Reading, Reply, Statement
     from .ahead import Ahead
     from .options import Options
+
+#: From which version on a server tells of variables that change.
+TELLS: Final = (10, 2, 0)
 
 #: Who reads a stream that was given up.
 _NOBODY: Final = type(None)
@@ -51,7 +56,7 @@ def deadline_after(seconds: float | None) -> float | None:
     return None if seconds is None else monotonic() + seconds
 
 
-class Session(Facts, Turns):
+class Session(Facts, Preparing):
     """One connection to a server, without a loop.
 
     Every method that returns an ``Operation`` does nothing before it is run, and only
@@ -88,6 +93,7 @@ class Session(Facts, Turns):
         self._channel: Any = None
         self._pair: Pair | None = None
         self.waits: dict[int, Wait] = {}
+        self.statements = Statements(options.prepare_threshold, options.prepared_max)
 
     def __repr__(self) -> str:
         where = self.options.address
@@ -229,21 +235,6 @@ class Session(Facts, Turns):
             (sql, reading, stream),
             channel.resume,
             deadline,
-        )
-        return operation if self.state is not state.RESULT else self._next(operation)
-
-    def prepare(
-        self, sql: bytes, deadline: float | None = None
-    ) -> Operation[Statement]:
-        """Have the server prepare a statement (``mysql_stmt_prepare``).
-
-        Args:
-            sql: the statement, with ``?`` for each parameter.
-            deadline: when to give up, in seconds of ``time.monotonic()``.
-        """
-        channel = self._usable_channel()
-        operation = drive(
-            self, state.START, channel.prepare, (sql,), channel.resume, deadline
         )
         return operation if self.state is not state.RESULT else self._next(operation)
 
@@ -422,16 +413,23 @@ class Session(Facts, Turns):
 
     def _set_up(self, deadline: float | None) -> Operation[None]:
         """Make of the session what the options say; by half is not good enough."""
+        self.statements.begin(False)
         if self._bare:
             return
         self._worth_saving = False
+        options = self.options
+        telling = options.prepare_threshold is not None and self.server_version >= TELLS
         try:
             status = None if self._status_is_old else self.server_status
-            for statement in self.options.setup_statements(status):
+            # First: what the same SET changed before it is not told.
+            first = (TRACKING,) if telling else ()
+            for statement in options.setup_statements(status, *first):
                 yield from self.query(statement, PLAIN, deadline=deadline)
         except BaseException:
             self.give_up()
             raise
+        silent = not telling or any(map(is_silencing, options.init_command))
+        self.statements.begin(not silent)
         self._worth_saving = self.as_new = True
 
     def _command(
@@ -471,7 +469,3 @@ class Session(Facts, Turns):
         sqlstate = ffi.string(lib.mysql_sqlstate(self._mysql)).decode()
         message = ffi.string(lib.mysql_error(self._mysql)).decode(errors="replace")
         return from_server(number, sqlstate, message)
-
-
-#: Values as they come, rows as tuples.
-PLAIN: Final = _wire.Reading(0)

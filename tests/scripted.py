@@ -209,6 +209,9 @@ class ScriptedOptions:
     tcp_keepalive: float | None = None
     tcp_user_timeout: float | None = None
     address: str = "nowhere"
+    prepare_threshold: int | None = None
+    prepared_max: int = 0
+    init_command: tuple[str, ...] = ()
 
     def apply(self, *_: object) -> None:
         pass
@@ -216,7 +219,7 @@ class ScriptedOptions:
     def connect_arguments(self) -> tuple[Any, ...]:
         return (None, b"user", b"password", None, 0, b"/socket", 0)
 
-    def setup_statements(self, server_status: int) -> list[bytes]:
+    def setup_statements(self, server_status: int, *first: str) -> list[bytes]:
         return self.setup
 
 

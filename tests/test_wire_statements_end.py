@@ -257,8 +257,8 @@ def test_what_is_only_written_into_the_text() -> None:
     for value in values:
         assert Template("SELECT a FROM t WHERE a = ?", 0).bind((value,)) is None
     limit = Template("SELECT a FROM t LIMIT ?, ?", 0)
-    for value in (-1, 1 << 63, True, None, "1", 1.0):
-        assert limit.bind((0, value)) is None
+    for count in (-1, 1 << 63, True, None, "1", 1.0):
+        assert limit.bind((0, count)) is None
     assert limit.bind((0, (1 << 63) - 1)) is not None
 
 

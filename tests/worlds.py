@@ -104,7 +104,10 @@ class World(ABC):
         return pool
 
     def options(self, login: str = "native", **options: Any) -> dict[str, Any]:
-        """How to connect to the tests' server, with changes; None takes one out."""
+        """How to connect to the tests' server, with changes; None takes one out.
+
+        But for ``prepare_threshold``, where None is a choice.
+        """
         user = self.server.users[login]
         usual: dict[str, Any] = {
             "user": user.name,
@@ -121,7 +124,8 @@ class World(ABC):
         else:
             usual["unix_socket"] = self.server.socket
         merged = {**usual, **options}
-        return {key: value for key, value in merged.items() if value is not None}
+        chosen = merged.keys() & {"prepare_threshold"}
+        return {k: v for k, v in merged.items() if v is not None or k in chosen}
 
     async def connect(self, login: str = "native", **options: Any) -> aio.Connection:
         """Connect; whatever the test leaves open is closed at its end."""
@@ -213,6 +217,7 @@ TWINS: Final[dict[type, type]] = {
     mariadb_nb.Connection: aio.Connection,
     mariadb_nb.Cursor: aio.Cursor,
     mariadb_nb.Pipeline: aio.Pipeline,
+    mariadb_nb.PreparedStatement: aio.PreparedStatement,
     mariadb_nb.Pool: aio.Pool,
 }
 
