@@ -196,8 +196,8 @@ class CursorBase(Results):
         deadline = connection._deadline(timeout)
         many = Many(connection, sql, self._reading, deadline)
         prepare = self._prepare
-        if prepare is None:
-            prepare = connection._options.prepare_threshold is not None
+        if connection._options.prepare_threshold is None:
+            prepare = bool(prepare)
         yield from many.execute(rows, prepare)
         self._many = many
         if many.replies:

@@ -85,15 +85,18 @@ class Many:
         self.warnings = 0
         self.replies: list[Reply] = []
 
-    def execute(self, rows: Iterable[Any], bulk: bool) -> Operation[None]:
+    def execute(self, rows: Iterable[Any], bulk: bool | None) -> Operation[None]:
         """Execute the statement for all rows.
 
         Args:
             rows: what ``execute`` takes, for each row.
-            bulk: whether it may be prepared.
+            bulk: whether it is to be prepared; None if where that means the same.
         """
-        if bulk and self._template.bulk and self._session.takes_bulks:
-            batch = self._template.batch
+        template = self._template
+        if bulk is None:
+            bulk = template.equivalent
+        if bulk and template.bulk and self._session.takes_bulks:
+            batch = template.batch
             enough = ENOUGH_TO_INSERT if batch else ENOUGH_TO_CHANGE
             if not isinstance(rows, list | tuple):
                 rows = iter(rows)

@@ -392,6 +392,23 @@ def left(bulk: Bulk) -> list[Any]:
     return [*first, *others]
 
 
+def test_what_a_server_reads_otherwise_when_it_is_bound() -> None:
+    span = datetime.timedelta(hours=-1)
+    for template, row in [
+        (UPDATE, (1, span)),
+        (Template("DELETE FROM t LIMIT ?", 0), (-1,)),
+        (Template("DELETE FROM t LIMIT ?", 0), ("1",)),
+        (Template("DELETE FROM t LIMIT ?", 0), (None,)),
+    ]:
+        bulk = template.bulks([row], NO_LIMIT)
+        assert build(bulk) is None
+        assert left(bulk) == [row]
+    assert all_of(INSERT, [(1, span)]) == [((LONGLONG, TIME), [(1, span)])]
+    assert all_of(Template("DELETE FROM t LIMIT ?", 0), [(3,)]) == [
+        ((LONGLONG,), [(3,)])
+    ]
+
+
 @pytest.mark.parametrize("template", [INSERT, UPDATE])
 def test_a_list_and_what_follows_is_for_another_way(template: Template) -> None:
     rows = [(1, "a"), (2, "b"), ([3, 4], "c"), (5, "d")]

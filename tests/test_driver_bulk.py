@@ -89,14 +89,14 @@ async def test_rows_are_updated_and_deleted_as_arrays(world: World) -> None:
     cur = conn.cursor()
     requests = await Requests(conn).start()
     await cur.executemany(
-        "UPDATE bulk SET text = CONCAT(?, x) WHERE x BETWEEN ? AND ?",
-        [("low ", 0, 9), ("none ", 2000, 3000), ("high ", 990, 999)],
+        "UPDATE bulk SET text = ? WHERE x BETWEEN ? AND ? OR x = ? LIMIT ?",
+        [("low", 0, 8, 9, 99), ("none", 2000, 3000, 1, 0), ("high", 990, 998, 999, 99)],
     )
     assert cur.rowcount == 20
     assert await requests.sent() == 1
     rows = await contents(conn)
-    assert rows[9:11] == [(9, "low 9"), ROWS[10]]
-    assert rows[-1] == (999, "high 999")
+    assert rows[9:11] == [(9, "low"), ROWS[10]]
+    assert rows[-1] == (999, "high")
     await requests.start()
     await cur.executemany("DELETE FROM bulk WHERE x = %s", [[n] for n in range(5, 999)])
     assert cur.rowcount == 994
@@ -238,21 +238,28 @@ COMPUTED: Final[list[tuple[str, list[Any]]]] = [
 ]
 
 
+@pytest.mark.parametrize("prepare", [None, True])
 @in_every_world
-async def test_what_is_computed_is_the_same_for_each_row(world: World) -> None:
+async def test_what_is_computed_is_the_same_for_each_row(
+    world: World, prepare: bool | None
+) -> None:
     conn = await world.connect()
+    cur = conn.cursor(prepare=prepare)
     table = "CREATE OR REPLACE TEMPORARY TABLE {} (k INT PRIMARY KEY, v VARCHAR(90))"
     for expression, values in COMPUTED:
         for name in ("bulk", "single"):
             await conn.execute(table.format(name))
         values = values * 20
         rows = list(enumerate(values))
-        await conn.executemany(f"INSERT INTO bulk VALUES (?, {expression})", rows)
+        await cur.executemany(f"INSERT INTO bulk VALUES (?, {expression})", rows)
         inserted = await (await conn.execute("SELECT v FROM bulk")).fetchall()
         await conn.execute("UPDATE bulk SET v = ''")
-        await conn.executemany(
+        before = await counted(conn, "Com_stmt_prepare")
+        await cur.executemany(
             f"UPDATE bulk SET v = {expression} WHERE k = ?", [row[::-1] for row in rows]
         )
+        prepared = await counted(conn, "Com_stmt_prepare") - before
+        assert prepared == (prepare is True and "SELECT" not in expression)
         updated = await (await conn.execute("SELECT v FROM bulk")).fetchall()
         for row in rows:
             await conn.execute(f"INSERT INTO single VALUES (?, {expression})", row)
@@ -340,6 +347,40 @@ async def test_replies_of_different_kinds(world: World) -> None:
     assert cur.description is None
     cur = await conn.executemany(sql, [("SELECT 1",), ("DO 1",), ("SELECT 2",)])
     assert await cur.fetchall() == [(1,), (2,)]
+
+
+@in_every_world
+async def test_what_is_not_the_same_as_one_by_one(world: World) -> None:
+    conn = await world.connect(sql_mode="STRICT_TRANS_TABLES", autocommit=True)
+    table = (
+        "CREATE OR REPLACE TABLE bulk_apart (x INT PRIMARY KEY, v VARCHAR(3) NOT NULL)"
+    )
+    sql = "INSERT INTO bulk_apart VALUES (?, ?)"
+    bound, written = conn.cursor(), conn.cursor(prepare=False)
+    for cur in (bound, written):
+        await conn.execute(f"{table} ENGINE = MyISAM")
+        rows = [(n, "x" if n < 40 else "long") for n in range(50)]
+        await cur.executemany(sql, rows)
+        assert cur.warning_count == 10
+        with pytest.raises(mariadb_nb.IntegrityError, match=r"rows\[2\]: Duplicate"):
+            await cur.executemany(
+                sql, [(n, "y") for n in (98, 99, 1, *range(100, 150))]
+            )
+        await cur.execute("SELECT v, COUNT(*) FROM bulk_apart GROUP BY v ORDER BY v")
+        assert await cur.fetchall() == [("lon", 10), ("x", 40), ("y", 2)]
+        await conn.execute(f"{table} ENGINE = InnoDB")
+        with pytest.raises(mariadb_nb.DataError, match=r"rows\[40\]: Data too long"):
+            await cur.executemany(sql, rows)
+        await cur.execute("SELECT COUNT(*) FROM bulk_apart")
+        assert await cur.fetchall() == [(0,)]
+    await conn.execute("SET sql_mode = ''")
+    nulls = [(n, None) for n in range(50)]
+    with pytest.raises(mariadb_nb.IntegrityError, match="cannot be null"):
+        await bound.executemany(sql, nulls)
+    await written.executemany(sql, nulls)
+    await written.execute("SELECT DISTINCT v FROM bulk_apart")
+    assert await written.fetchall() == [("",)]
+    await conn.execute("DROP TABLE bulk_apart")
 
 
 @in_every_world

@@ -224,9 +224,8 @@ static const wire_forms bound_forms = {
 
 /* ---- All parameters of a statement ------------------------------------------------- */
 
-/* As text, LIMIT takes nothing else; it is read otherwise when it is bound. */
-static bool
-is_row_count(PyObject *value, const wire_encoding *how)
+bool
+wire_is_row_count(PyObject *value, const wire_encoding *how)
 {
     int overflow = 0;
 
@@ -251,7 +250,7 @@ bind_values(wire_bound *self, const wire_template *template, PyObject *values, w
         to.bind = &self->binds[i];
         to.cell = &cells_of(self)[i];
         to.kept = &kept_of(self)[i];
-        if (template->slots[i].rows && !is_row_count(value, how)) {
+        if (template->slots[i].rows && !wire_is_row_count(value, how)) {
             to.textual = true;
             status = 1;
         }

@@ -78,9 +78,15 @@ encode_row(wire_bulk *self, PyObject *row)
     self->request.unfit = false;
     for (Py_ssize_t i = 0; status == 0 && i < self->template->count; i++) {
         PyObject *value = wire_value_of(self->template, self->row, i, &how); /* new */
-        status = value != NULL ? wire_encode(&self->request.writer, &how, value) : -1;
+        if (value == NULL) {
+            return -1;
+        }
+        if (self->template->slots[i].rows && !wire_is_row_count(value, &how)) {
+            self->request.unfit = true;
+        }
+        status = wire_encode(&self->request.writer, &how, value);
         row_types(self)[i] = self->request.type;
-        Py_XDECREF(value);
+        Py_DECREF(value);
     }
     return status;
 }
@@ -139,10 +145,10 @@ merge_row(wire_bulk *self)
 
     for (Py_ssize_t i = 0; fits && i < count; i++) {
         wire_bulk_type both = types[i]; /* a row that does not fit changes nothing */
-        fits = merge(&both, &row_types(self)[i], self->template->batch);
+        fits = merge(&both, &row_types(self)[i], self->request.stored);
     }
     for (Py_ssize_t i = 0; fits && i < count; i++) {
-        merge(&types[i], &row_types(self)[i], self->template->batch);
+        merge(&types[i], &row_types(self)[i], self->request.stored);
     }
     return fits;
 }
@@ -420,6 +426,7 @@ wire_bulk_new(wire_template *template, const wire_source *source)
     }
     wire_writer_start(&self->request.writer);
     self->template = (wire_template *)Py_NewRef(template);
+    self->request.stored = template->batch;
     self->rows = PyObject_GetIter(source->rows);
     self->encoders = Py_XNewRef(source->encoders);
     self->limit = (size_t)source->limit;

@@ -22,7 +22,8 @@ enum {
 typedef struct wire_request {
     wire_writer writer; /* first: the forms get its address */
     wire_bulk_type type;
-    bool unfit; /* a value has no form */
+    bool stored; /* the values are, as they are: nothing is computed with them */
+    bool unfit;  /* a value has no form */
 } wire_request;
 
 /* A value as a parameter of a bulk; the writer is a wire_request's. */

@@ -247,6 +247,11 @@ put_datetime(wire_writer *writer, const MYSQL_TIME *moment)
 static int
 put_moment(wire_writer *writer, const wire_encoding *Py_UNUSED(how), const MYSQL_TIME *moment)
 {
+    wire_request *request = (wire_request *)writer;
+
+    if (moment->neg && !request->stored) { /* as a number, the server takes it for positive */
+        request->unfit = true;
+    }
     if (wire_reserve(writer, 14) < 0) {
         return -1;
     }

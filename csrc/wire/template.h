@@ -173,6 +173,8 @@ int wire_import_datetime_for_moments(void); /* to be called before */
 typedef struct wire_template wire_template;
 
 int wire_add_bound(PyObject *module);
+/* Whether it can be bound for LIMIT: nothing else is taken in a text, or is read otherwise. */
+bool wire_is_row_count(PyObject *value, const wire_encoding *how);
 /* The parameters of a template as they are bound: a Bound, new; None if one cannot be. */
 PyObject *wire_bind(const wire_template *template, PyObject *params, wire_encoding *how);
 
