@@ -130,6 +130,20 @@ async def test_many_rows_are_several_requests(world: World) -> None:
     assert await contents(conn) == rows
 
 
+@pytest.mark.parametrize("prepare", [None, False])
+@in_every_world
+async def test_what_is_compressed_is_sent_in_smaller_pieces(
+    world: World, prepare: bool | None
+) -> None:
+    """The library compresses each of them in one go."""
+    conn = await filled(world, [], compress=True)
+    rows = [(number, f"{number:0100}") for number in range(30_000)]
+    requests = await Requests(conn).start()
+    await conn.cursor(prepare=prepare).executemany(INSERT, rows)
+    assert 95 < await requests.sent() < 125
+    assert await contents(conn) == rows
+
+
 @in_every_world
 async def test_few_rows_are_not_worth_it(world: World) -> None:
     conn = await filled(world, [])

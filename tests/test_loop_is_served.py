@@ -206,6 +206,31 @@ def test_large_statement(
     world.run(body())
 
 
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+@pytest.mark.parametrize("returning", ["", " RETURNING number"])
+@on_each_loop
+def test_arrays_of_parameters(
+    loop: type[World], mariadb_server: TemporaryServer, transport: str, returning: str
+) -> None:
+    world = loop(mariadb_server)
+    rows = [(n, f"{n:050}", n / 7) for n in range(100_000)]
+    table = "CREATE TEMPORARY TABLE bound (number INT, name TEXT, ratio DOUBLE)"
+
+    async def body() -> None:
+        conn = await world.connect(**way(world, transport))
+        await conn.execute(table)
+
+        async def insert() -> object:
+            sql = f"INSERT INTO bound VALUES (?, ?, ?){returning}"
+            cur = await conn.executemany(sql, rows)
+            assert cur.rowcount == len(rows)
+            return cur
+
+        await assert_served(world, insert)
+
+    world.run(body())
+
+
 @on_each_loop
 def test_many_results(loop: type[World], mariadb_server: TemporaryServer) -> None:
     world = loop(mariadb_server)

@@ -390,7 +390,9 @@ def shared_objects(transport: str) -> None:
     reading = mariadb_nb.rows.make_reading(converters={column("d"): str})
     fields: list[Any] = [("d", 246, 0, 0, 2, 0, 63, "", "", "", "", None, None)]
     batches = template.batches(((n, Decimal(n)) for n in range(3000)), 100)
+    bulk = template.bulks(((n, Decimal(n)) for n in range(3000)), 100)
     taken: list[int] = []
+    bound: list[int] = []
     growing: list[Any] = [1, 2]
 
     def work(number: int) -> None:
@@ -409,9 +411,16 @@ def shared_objects(transport: str) -> None:
             outcome = outcome_of(lambda: next(batches, ("", 0)))
             if not isinstance(outcome, mariadb_nb.Error):
                 taken.append(outcome[1])
+            outcome = outcome_of(bulk.build)
+            if isinstance(outcome, tuple):
+                bound.append(outcome[1])
 
     in_threads(work)
     assert sum(taken) + sum(count for _, count in batches) == 3000
+    while (made := bulk.build()) is not None:
+        if made != 0:
+            bound.append(made[1])
+    assert sum(bound) == 3000
 
 
 if __name__ == "__main__":
