@@ -539,6 +539,18 @@ async def test_the_row_that_the_server_refuses_is_named(world: World) -> None:
 
 
 @in_every_world
+async def test_where_the_server_cannot_be_asked_for_the_row(world: World) -> None:
+    """With sql_mode=ORACLE a block is written in another way."""
+    conn = await filled(world, ROWS[:50], sql_mode="ORACLE")
+    with pytest.raises(mariadb_nb.IntegrityError) as raised:
+        await conn.executemany(INSERT, [(n, "x") for n in range(100, 20, -1)])
+    assert raised.value.rows == range(80)
+    assert raised.value.message.startswith("rows[0:80]: Duplicate entry '49'")
+    cur = await conn.execute("SELECT ?", ("a secret",))
+    assert await cur.fetchall() == [("a secret",)]
+
+
+@in_every_world
 async def test_rows_among_which_the_server_refuses_one(world: World) -> None:
     """Of an UPDATE it does not tell which one."""
     conn = await filled(world, ROWS[:50], autocommit=True)
