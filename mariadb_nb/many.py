@@ -20,7 +20,7 @@ from .errors import (
     IntegrityError,
     NotSupportedError,
     OperationalError,
-    OperationTimeout,
+    ProgrammingError,
 )
 from .state import READY
 
@@ -42,6 +42,9 @@ COMPRESSED: Final = 1 << 15
 #: is one statement, anything else is one for each row.
 ENOUGH_TO_INSERT: Final = 32
 ENOUGH_TO_CHANGE: Final = 3
+#: ER_UNSUPPORTED_PS: what the server says of a statement that takes no arrays, before
+#: it executes anything.
+NO_ARRAYS: Final = 1295
 #: The first version that tells which row of an INSERT failed.
 TELLS_ROW: Final = (10, 7, 0)
 #: Leaves what SHOW WARNINGS says as it is.
@@ -134,8 +137,9 @@ class Many:
             )
             try:
                 replies = yield from self._told(operation, ahead)
-            except NotSupportedError:
-                if self._done:
+            except NotSupportedError as error:
+                # Another error may come from the middle of a request.
+                if error.errno != NO_ARRAYS or self._done:
                     raise
                 return again
             if replies is None:
@@ -157,11 +161,9 @@ class Many:
             return None
         try:
             statement = yield from session.prepare(sql, self._deadline)
-        except OperationTimeout:
-            raise
+        except OperationalError:
+            raise  # it is about the moment
         except DatabaseError:
-            if session.state is not READY:
-                raise
             return None
         return statement if statement.markers == self._template.count else None
 
@@ -216,9 +218,9 @@ class Many:
         """Run an operation; its error tells which rows it is about."""
         try:
             return (yield from operation)
-        except (DataError, IntegrityError, OperationalError) as error:
+        except DatabaseError as error:
             count = of if isinstance(of, int) else of.count
-            if error.errno and count:
+            if error.errno and count and not isinstance(error, ProgrammingError):
                 rows = range(self._done, self._done + count)
                 error.rows = rows = yield from self._look_closer(error, rows)
                 place = f"{rows.start}:{rows.stop}" if len(rows) > 1 else rows.start

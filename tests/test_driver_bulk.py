@@ -565,6 +565,27 @@ async def test_rows_among_which_the_server_refuses_one(world: World) -> None:
 
 
 @in_every_world
+async def test_what_is_not_supported_in_one_of_many_rows(world: World) -> None:
+    """The rows before it have been executed, and must not be so again."""
+    conn = await world.connect()
+    await conn.execute("CREATE OR REPLACE TABLE bulk_once (x INT PRIMARY KEY, n INT)")
+    await conn.execute(
+        "CREATE TRIGGER bulk_refuses BEFORE UPDATE ON bulk_once FOR EACH ROW"
+        " IF OLD.x = 7 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1235; END IF"
+    )
+    await conn.executemany(
+        "INSERT INTO bulk_once VALUES (?, 0)", [(n,) for n in range(40)]
+    )
+    sql = "UPDATE bulk_once SET n = n + ? WHERE x = ?"
+    with pytest.raises(mariadb_nb.NotSupportedError) as raised:
+        await conn.executemany(sql, [(1, n) for n in range(40)])
+    assert (raised.value.errno, raised.value.rows) == (1235, range(40))
+    cur = await conn.execute("SELECT SUM(n), MAX(n) FROM bulk_once")
+    assert await cur.fetchone() == (7, 1)
+    await conn.execute("DROP TABLE bulk_once")
+
+
+@in_every_world
 async def test_value_that_is_refused_keeps_its_request_back(world: World) -> None:
     conn = await filled(world, [], autocommit=True)
     rows: list[Any] = [*ROWS, (1000, float("nan")), (1001, "x")]
