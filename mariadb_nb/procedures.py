@@ -8,51 +8,28 @@ brings them back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from .errors import ProgrammingError
-
-#: A name, with or without quotes.
-_PART: Final = "(`(?:[^`]|``)+`|[^.`]+)"
-_NAME: Final = re.compile(rf"(?:{_PART}\.)?{_PART}")
-
-
-def _parts(name: str) -> list[str]:
-    """The database, if it is named, and the procedure; without quotes.
-
-    Raises:
-        ProgrammingError: it is no name of a procedure.
-    """
-    found = _NAME.fullmatch(name)
-    if found is None:
-        raise ProgrammingError(
-            f"{name!r} does not name a procedure: expected procedure or "
-            "database.procedure, each with `quotes` if there is a point in it"
-        )
-    return [
-        part[1:-1].replace("``", "`") if part[0] == "`" else part
-        for part in found.groups()
-        if part is not None
-    ]
+from .names import parts, quoted_name
 
 
 def quoted(name: str) -> str:
     """A procedure's name as SQL has it; ``database.name`` names both."""
-    return ".".join("`" + part.replace("`", "``") + "`" for part in _parts(name))
+    return quoted_name(name, "procedure")
 
 
 def modes_statement(name: str) -> tuple[str, list[Any]]:
     """The query that tells a procedure's parameters, and its own parameters."""
-    parts = _parts(name)
-    where = "?" if len(parts) > 1 else "DATABASE()"
+    found = parts(name, "procedure")
+    where = "?" if len(found) > 1 else "DATABASE()"
     return (
         "SELECT PARAMETER_MODE, DTD_IDENTIFIER, CHARACTER_SET_NAME, COLLATION_NAME"
         " FROM information_schema.PARAMETERS WHERE ROUTINE_TYPE = 'PROCEDURE'"
         f" AND SPECIFIC_SCHEMA = {where} AND SPECIFIC_NAME = ?"
         " AND PARAMETER_MODE IS NOT NULL ORDER BY ORDINAL_POSITION",
-        parts,
+        found,
     )
 
 

@@ -21,7 +21,9 @@ ALLOWED = {
     "converters": {"columns", "errors"},
     "rows": {"_wire", "converters", "errors"},
     "parameters": {"_wire", "errors"},
-    "procedures": {"errors"},
+    "names": {"errors"},
+    "procedures": {"errors", "names"},
+    "load_sql": {"_wire", "errors", "names"},
     "transactions": {"errors"},
     # Options
     "option_checks": {"errors"},
