@@ -189,6 +189,30 @@ class Bulk:
     def build(self) -> tuple[bytes, int] | Literal[0] | None: ...
     def rest(self) -> tuple[tuple[Any, ...], Iterable[Any]]: ...
 
+UNDER_WAY: Final[int]
+FULL: Final[int]
+DRAINED: Final[int]
+FIELD_PLAIN: Final[int]
+FIELD_BITS: Final[int]
+FIELD_YEAR: Final[int]
+FIELD_NAMES: Final[int]
+
+@final
+class Feeder:
+    def __new__(
+        cls,
+        columns: tuple[str, ...],
+        targets: bytes,
+        limit: int,
+        most: int,
+        /,
+        exact: bool = False,
+        encoders: Mapping[type, Callable[[Any], object]] | None = None,
+    ) -> Feeder: ...
+    def feed(self, rows: Iterable[Any], /) -> None: ...
+    def fill(self) -> int: ...
+    def take(self) -> tuple[bytes, int]: ...
+
 @final
 class Connector:
     def __new__(

@@ -11,9 +11,8 @@
 
 #include <stdatomic.h>
 
-/* Rows between two looks at the clock, and the time for one turn. */
+/* Rows between two looks at the clock. */
 enum { ROWS_AT_ONCE = 16 };
-#define BUDGET_NS 1500000
 
 /* What stands before the types in a request: the statement's number, which the library
    fills in, and the flags. */
@@ -247,7 +246,7 @@ fail(wire_bulk *self)
 static PyObject *
 build(wire_bulk *self)
 {
-    const int64_t until = wire_now_ns() + BUDGET_NS;
+    const int64_t until = wire_now_ns() + WIRE_BUDGET_NS;
     const wire_writer *writer = &self->request.writer;
     PyObject *outcome = NULL; /* new */
 

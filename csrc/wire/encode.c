@@ -75,6 +75,15 @@ class_of(PyObject *value)
     return Py_TYPE(value)->tp_name;
 }
 
+int
+wire_refuse_class(const wire_encoding *how, PyObject *value)
+{
+    return wire_refuse(how, how->state->ProgrammingError,
+                       "is of class %s, for which there is no SQL literal: give another value, "
+                       "such as json.dumps() makes, or encoders= with a function for the class",
+                       class_of(value));
+}
+
 /* ---- Values --- */
 
 int
@@ -177,15 +186,6 @@ encode_by_function(wire_writer *writer, const wire_encoding *how, PyObject *valu
     return status;
 }
 
-static int
-refuse_class(const wire_encoding *how, PyObject *value)
-{
-    return wire_refuse(how, how->state->ProgrammingError,
-                       "is of class %s, for which there is no SQL literal: give another value, "
-                       "such as json.dumps() makes, or encoders= with a function for the class",
-                       class_of(value));
-}
-
 /* A copy of bytes that somebody else could change meanwhile, or the text that stands for an
    object. */
 static int
@@ -246,7 +246,8 @@ encode_rarer(wire_writer *writer, const wire_encoding *how, PyObject *value)
         PyObject_TypeCheck(value, (PyTypeObject *)state->IPv6Address)) {
         return encode_copy(writer, how, PyObject_Str(value));
     }
-    return is_numpy_scalar(value) ? encode_numpy(writer, how, value) : refuse_class(how, value);
+    return is_numpy_scalar(value) ? encode_numpy(writer, how, value)
+                                  : wire_refuse_class(how, value);
 }
 
 int

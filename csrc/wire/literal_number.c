@@ -85,9 +85,9 @@ wire_finite(const wire_encoding *how, PyObject *value, double *number)
                        "is no finite number: DOUBLE has neither nan nor inf");
 }
 
-/* A float's shortest digits, with an exponent: without one they would be a DECIMAL. */
+/* A float's shortest digits. */
 int
-wire_float_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+wire_float_text(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
     char *text = NULL; /* of PyMem_Malloc() */
     char *plus = NULL;
@@ -106,11 +106,22 @@ wire_float_literal(wire_writer *writer, const wire_encoding *how, PyObject *valu
         memmove(plus, plus + 1, strlen(plus));
     }
     status = wire_write(writer, text, strlen(text));
-    if (status == 0 && strchr(text, 'e') == NULL) {
-        status = wire_write(writer, "e0", 2);
-    }
     PyMem_Free(text);
     return status;
+}
+
+/* With an exponent: without one they would be a DECIMAL. */
+int
+wire_float_literal(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    const size_t start = wire_written(writer);
+
+    if (wire_float_text(writer, how, value) < 0) {
+        return -1;
+    }
+    return memchr(writer->start + start, 'e', wire_written(writer) - start) != NULL
+               ? 0
+               : wire_write(writer, "e0", 2);
 }
 
 /* ---- Decimal ------------------------------------------------------------ */

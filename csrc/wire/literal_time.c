@@ -1,5 +1,6 @@
 /*
- * literal_time.c - from the parts of a date, time or duration to an SQL literal.
+ * literal_time.c - from the parts of a date, time or duration to their text, and to an SQL
+ * literal.
  *
  * The literals are typed (DATE'..'), so that they mean the same wherever they stand.
  */
@@ -51,28 +52,34 @@ put_time(wire_writer *writer, const MYSQL_TIME *moment)
 }
 
 int
+wire_moment_text(wire_writer *writer, const MYSQL_TIME *moment)
+{
+    if (wire_reserve(writer, sizeof("0001-01-01 00:00:00.000000")) < 0) {
+        return -1;
+    }
+    if (moment->time_type != MYSQL_TIMESTAMP_TIME) {
+        put_date(writer, moment);
+    }
+    if (moment->time_type == MYSQL_TIMESTAMP_DATETIME) {
+        put(writer, " ");
+    }
+    if (moment->time_type != MYSQL_TIMESTAMP_DATE) {
+        put(writer, moment->neg ? "-" : "");
+        put_time(writer, moment);
+    }
+    return 0;
+}
+
+int
 wire_moment_literal(wire_writer *writer, const wire_encoding *Py_UNUSED(how),
                     const MYSQL_TIME *moment)
 {
-    if (wire_reserve(writer, sizeof("TIMESTAMP'0001-01-01 00:00:00.000000'")) < 0) {
+    const char *const type = moment->time_type == MYSQL_TIMESTAMP_DATE       ? "DATE'"
+                             : moment->time_type == MYSQL_TIMESTAMP_DATETIME ? "TIMESTAMP'"
+                                                                             : "TIME'";
+
+    if (wire_write(writer, type, strlen(type)) < 0 || wire_moment_text(writer, moment) < 0) {
         return -1;
     }
-    switch (moment->time_type) {
-    case MYSQL_TIMESTAMP_DATE:
-        put(writer, "DATE'");
-        put_date(writer, moment);
-        break;
-    case MYSQL_TIMESTAMP_DATETIME:
-        put(writer, "TIMESTAMP'");
-        put_date(writer, moment);
-        put(writer, " ");
-        put_time(writer, moment);
-        break;
-    default:
-        put(writer, moment->neg ? "TIME'-" : "TIME'");
-        put_time(writer, moment);
-        break;
-    }
-    put(writer, "'");
-    return 0;
+    return wire_write(writer, "'", 1);
 }

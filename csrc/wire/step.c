@@ -18,9 +18,8 @@
 #include <time.h>
 #endif
 
-/* Rows between two looks at the clock, if none runs Python, and the time for one turn. */
+/* Rows between two looks at the clock, if none runs Python. */
 #define ROWS_AT_ONCE 16
-#define BUDGET_NS 1500000
 
 /* ---- The end of a statement ---------------------------------------------------- */
 
@@ -407,7 +406,7 @@ wire_resume_call(wire_channel *self, int ready)
 PyObject *
 wire_advance(wire_channel *self)
 {
-    int64_t until = wire_now_ns() + BUDGET_NS;
+    int64_t until = wire_now_ns() + WIRE_BUDGET_NS;
     PyObject *outcome = NULL; /* new */
 
     for (int turns = 0; outcome == NULL && !PyErr_Occurred(); turns++) {

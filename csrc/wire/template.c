@@ -204,9 +204,8 @@ template_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* What encoders= may be: NULL for None. */
-static int
-check_encoders(PyObject *given, PyObject **encoders /* borrowed */)
+int
+wire_check_encoders(PyObject *given, PyObject **encoders /* borrowed */)
 {
     Py_ssize_t count = 0;
 
@@ -242,7 +241,7 @@ template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
         PyErr_Format(PyExc_TypeError, "render() takes 1 to 3 arguments, not %zd", count);
         return NULL;
     }
-    if (check_encoders(count >= 2 ? args[1] : Py_None, &how.encoders) < 0) {
+    if (wire_check_encoders(count >= 2 ? args[1] : Py_None, &how.encoders) < 0) {
         return NULL;
     }
     if (count == 3 && (how.row = PyLong_AsSsize_t(args[2])) == -1 && PyErr_Occurred()) {
@@ -272,7 +271,7 @@ template_bind(PyObject *object, PyObject *const *args, Py_ssize_t count)
         PyErr_Format(PyExc_TypeError, "bind() takes 1 or 2 arguments, not %zd", count);
         return NULL;
     }
-    if (check_encoders(count == 2 ? args[1] : Py_None, &how.encoders) < 0) {
+    if (wire_check_encoders(count == 2 ? args[1] : Py_None, &how.encoders) < 0) {
         return NULL;
     }
     return wire_bind(self, args[0], &how);
@@ -293,7 +292,7 @@ parse_source(PyObject *args, const char *format, wire_source *source)
 
     *source = (wire_source){.first = 0};
     if (!PyArg_ParseTuple(args, format, &source->rows, &source->limit, &given, &source->first) ||
-        check_encoders(given, &source->encoders) < 0) {
+        wire_check_encoders(given, &source->encoders) < 0) {
         return -1;
     }
     if (source->limit <= 0) {

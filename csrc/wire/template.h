@@ -1,7 +1,7 @@
 /*
- * template.h - what scan.c, writer.c, placeholders.c, template.c, encode.c, literal*.c, bind.c and
- * batch.c share: the tokens of a statement, the bytes under construction, what becomes of a
- * parameter, and the statement with its placeholders.
+ * template.h - what scan.c, writer.c, placeholders.c, template.c, encode.c, literal*.c, bind.c,
+ * batch.c, field.c and feeder.c share: the tokens of a statement, the bytes under construction,
+ * what becomes of a parameter, and the statement with its placeholders.
  */
 
 #ifndef WIRE_TEMPLATE_H
@@ -117,7 +117,7 @@ typedef struct wire_encoding {
 /* What becomes of a value.  The writer may be a part of what knows more of the target. */
 typedef int (*wire_form)(wire_writer *writer, const wire_encoding *how, PyObject *value);
 
-/* What becomes of the values of each kind: a literal, or a parameter that is bound. */
+/* What becomes of the values of each kind: a literal, a parameter that is bound, or a field. */
 struct wire_forms {
     wire_form null;
     wire_form standard; /* DEFAULT: what the column has by itself */
@@ -139,6 +139,9 @@ int wire_encode_nested(wire_writer *writer, const wire_encoding *how, PyObject *
 /* Raises an error that begins with the parameter's place.  Always returns -1. */
 int wire_refuse(const wire_encoding *how, PyObject *error, const char *format, ...);
 
+/* Says that there is nothing that values of its class become.  Always returns -1. */
+int wire_refuse_class(const wire_encoding *how, PyObject *value);
+
 /* An attribute.  Not PyObject_GetAttrString(): each of its names would fill a place of the
    interpreter's cache of methods, and be kept there. */
 PyObject *wire_attribute(PyObject *object, const char *name);
@@ -155,12 +158,30 @@ int wire_str_literal(wire_writer *writer, const wire_encoding *how, PyObject *va
 int wire_bytes_literal(wire_writer *writer, const wire_encoding *how, PyObject *value);
 int wire_moment_literal(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *moment);
 
+/* The same without what makes SQL's types of them. */
+int wire_float_text(wire_writer *writer, const wire_encoding *how, PyObject *value);
+int wire_moment_text(wire_writer *writer, const MYSQL_TIME *moment);
+
 /* A float that the server can hold, or -1. */
 int wire_finite(const wire_encoding *how, PyObject *value, double *number);
 
 /* A str in UTF-8; *kept, new, is what the data are in. */
 int wire_utf8(const wire_encoding *how, PyObject *value, const char **data, size_t *length,
               PyObject **kept);
+
+/* ---- field.c ----------------------------------------------------------------------- */
+
+/* How LOAD DATA reads what a column is given. */
+enum wire_target {
+    WIRE_FIELD, /* any text means what the literal would */
+    WIRE_BITS,  /* BIT: the text is the bytes of the number */
+    WIRE_YEAR,  /* "0" is the year 2000, the number 0 is not */
+    WIRE_NAMES, /* ENUM, SET: "1" may be a member's name, the number 1 is its place */
+    WIRE_TARGETS
+};
+
+/* A value as a field of LOAD DATA, for each target. */
+extern const wire_forms wire_fields[WIRE_TARGETS];
 
 /* ---- moment.c -------------------------------------------------------------------- */
 
@@ -226,6 +247,9 @@ PyObject *wire_check_params(const wire_template *template, PyObject *params,
 /* The value for a placeholder, new; notes in how which one it is. */
 PyObject *wire_value_of(const wire_template *template, PyObject *values, Py_ssize_t index,
                         wire_encoding *how);
+
+/* What encoders= may be: NULL for None.  0, or -1 with an exception. */
+int wire_check_encoders(PyObject *given, PyObject **encoders /* borrowed */);
 
 /* Writes the text from one place to another, and the parameters in it. */
 int wire_render(wire_writer *writer, const wire_template *template, size_t from, size_t to,

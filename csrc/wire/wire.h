@@ -29,6 +29,7 @@
  *     encode.c moment.c               what a parameter is
  *     literal*.c bind.c               how it is sent: in the text, or bound
  *     batch.c bulk.c bulk_value.c     many rows of parameters at once
+ *     field.c feeder.c                or as the text that LOAD DATA reads, with its row
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
  *     poll.c       runs an operation by blocking the thread
  *     peek.c       what can be read from a socket
@@ -39,7 +40,7 @@
  * between a call of the library and its return.
  *
  * Threads: nothing here relies on the GIL.  The state of the module, Readings and
- * Templates never change once they are made; a Channel or a Batches is used by one call
+ * Templates never change once they are made; a Channel, a Batches or a Feeder is used by one call
  * at a time and refuses a second one, whichever thread it comes from; what others may
  * know of a Channel is noted at the end of each call; a plan belongs to a Channel's call;
  * a Connector is guarded by a critical section.  References are only borrowed from what
@@ -101,6 +102,7 @@ wire_state *wire_state_of(PyTypeObject *type); /* of one of our own types; borro
 int wire_add_reading(PyObject *module);
 int wire_add_channel(PyObject *module);
 int wire_add_template(PyObject *module);
+int wire_add_feeder(PyObject *module);
 int wire_add_connector(PyObject *module);
 int wire_add_login(PyObject *module);
 int wire_add_poll(PyObject *module);
@@ -108,6 +110,9 @@ int wire_add_peek(PyObject *module);
 int wire_add_arrow(PyObject *module);
 
 /* ---- step.c --------------------------------------------------------------- */
+
+/* The time for one turn, between two of a loop. */
+#define WIRE_BUDGET_NS 1500000
 
 int64_t wire_now_ns(void); /* of a clock that never goes back */
 
