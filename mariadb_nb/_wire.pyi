@@ -74,11 +74,21 @@ class Channel:
     def __new__(cls, address: int, /) -> Channel: ...
     @overload
     def query(
-        self, sql: bytes, reading: Reading, stream: Literal[False], /
+        self,
+        sql: bytes,
+        reading: Reading,
+        stream: Literal[False],
+        infile: bytes | tuple[int, int] | None = None,
+        /,
     ) -> int | list[Reply]: ...
     @overload
     def query(
-        self, sql: bytes, reading: Reading, stream: Literal[True], /
+        self,
+        sql: bytes,
+        reading: Reading,
+        stream: Literal[True],
+        infile: bytes | tuple[int, int] | None = None,
+        /,
     ) -> int | Reply: ...
     def prepare(self, sql: bytes, /) -> int | Statement: ...
     @overload

@@ -64,50 +64,6 @@ wire_leave(wire_channel *self)
 
 /* ---- Methods -------------------------------------------------------------------- */
 
-PyDoc_STRVAR(query_doc,
-             "query($self, sql, reading, stream, /)\n--\n\n"
-             "Send a statement and read its replies (mysql_real_query).\n\n"
-             "What comes of it is the list of all its replies, or with stream the\n"
-             "first one, whose rows are then asked for with fetch().\n\n"
-             "Raises:\n"
-             "    Busy: another operation is going on.\n"
-             "    InterfaceError: the connection is closed, broken or another process's.");
-
-static PyObject *
-begin_query(wire_channel *self, PyObject *sql, PyObject *reading, bool stream)
-{
-    PyObject *replies = stream ? NULL : PyList_New(0); /* new */
-
-    if ((replies == NULL && !stream) || wire_claim(self) < 0) {
-        Py_XDECREF(replies);
-        return NULL;
-    }
-    self->sql = Py_NewRef(sql);
-    self->reading = Py_NewRef(reading);
-    self->replies = replies;
-    self->stream = stream;
-    self->protocol = &wire_text_protocol;
-    return wire_begin(self, wire_start_query);
-}
-
-static PyObject *
-channel_query(wire_channel *self, PyObject *const *arguments, Py_ssize_t count)
-{
-    PyObject *outcome;
-
-    if (count != 3 || !PyBytes_CheckExact(arguments[0]) ||
-        !Py_IS_TYPE(arguments[1], self->state->Reading) || !PyBool_Check(arguments[2])) {
-        PyErr_SetString(PyExc_TypeError, "query() takes bytes, a Reading and a bool");
-        return NULL;
-    }
-    if (wire_enter(self) < 0) {
-        return NULL;
-    }
-    outcome = begin_query(self, arguments[0], arguments[1], arguments[2] == Py_True);
-    wire_leave(self);
-    return outcome;
-}
-
 /* Whether the call that resumes or follows may be made; -1 with an exception. */
 static int
 check_resume(wire_channel *self)
@@ -403,6 +359,7 @@ channel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     self->mysql = (MYSQL *)(uintptr_t)address;
     self->takes_bulks = wire_server_takes_bulks(self->mysql);
+    wire_infile_answer(self->mysql, self);
     return (PyObject *)self;
 }
 
@@ -426,6 +383,7 @@ channel_clear(wire_channel *self)
 {
     if (self->mysql != NULL && close_channel(self) < 0) {
         PyErr_Clear(); /* a call of the C API is suspended on it: it is left to that */
+        wire_infile_answer(self->mysql, NULL);
         self->mysql = NULL;
     }
     return 0;
@@ -450,7 +408,7 @@ channel_dealloc(wire_channel *self)
 }
 
 static PyMethodDef channel_methods[] = {
-    {"query", (PyCFunction)(void (*)(void))channel_query, METH_FASTCALL, query_doc},
+    {"query", (PyCFunction)(void (*)(void))wire_channel_query, METH_FASTCALL, wire_query_doc},
     {"prepare", (PyCFunction)wire_channel_prepare, METH_O, wire_prepare_doc},
     {"execute", (PyCFunction)(void (*)(void))wire_channel_execute, METH_FASTCALL, wire_execute_doc},
     {"pipeline", (PyCFunction)(void (*)(void))wire_channel_pipeline, METH_FASTCALL,

@@ -1,6 +1,6 @@
 /*
  * channel.h - what channel.c, claim.c, step.c, text.c, execute.c, statement.c, pipeline.c,
- * facts.c and reply.c know of each other.
+ * infile.c, facts.c and reply.c know of each other.
  */
 
 #ifndef WIRE_CHANNEL_H
@@ -132,6 +132,17 @@ enum wire_standing {
     WIRE_AHEAD = 32     /* more statements were sent than the one at work */
 };
 
+/* What a server gets that asks for a file in reply to this statement. */
+typedef struct wire_infile {
+    PyObject *bytes; /* owned; NULL: it is in the file */
+    int file;        /* its descriptor, the caller's */
+    long long at;    /* how far it has been read */
+    int error;       /* why it could not be */
+    bool given;      /* there is something */
+    bool asked;      /* it was asked for */
+    bool refused;    /* something was asked for that is not there */
+} wire_infile;
+
 struct wire_channel {
     PyObject_HEAD wire_state *state; /* of the module, which the type keeps */
     nb_handle *handle;               /* owned reference */
@@ -165,8 +176,9 @@ struct wire_channel {
     PyObject *piece;   /* owned: rows of a stream, in a list or a batch */
     PyObject *failure; /* owned: the first exception */
     wire_reply *reply; /* owned: the one whose rows are being read */
-    int status;        /* where mysql_x_cont puts its result */
-    my_bool refused;   /* likewise, of mysql_stmt_close_cont, mysql_read_query_result_cont */
+    wire_infile infile;
+    int status;      /* where mysql_x_cont puts its result */
+    my_bool refused; /* likewise, of mysql_stmt_close_cont, mysql_read_query_result_cont */
     MYSQL_ROW row;
 
     /* Of a pipeline. */
@@ -217,6 +229,10 @@ PyObject *wire_advance(wire_channel *self);
 void wire_start_query(wire_channel *self);
 int wire_resume_query(wire_channel *self, int ready);
 
+/* The method query(). */
+extern const char wire_query_doc[];
+PyObject *wire_channel_query(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
+
 /* ---- execute.c ------------------------------------------------------------------- */
 
 /* Whether there are statements that nobody has any more; then starts to close one. */
@@ -243,6 +259,15 @@ PyObject *wire_pipeline_answered(wire_channel *self);
 /* The method pipeline(). */
 PyObject *wire_channel_pipeline(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
 extern const char wire_pipeline_doc[];
+/* ---- infile.c ----------------------------------------------------------------- */
+
+/* Lets nobody but the channel answer when the server asks for a file; NULL: nobody at all. */
+void wire_infile_answer(MYSQL *mysql, wire_channel *channel);
+/* Reads bytes, which are borrowed then, (descriptor, place) of a file, or None.  0, or -1. */
+int wire_infile_read(PyObject *source, wire_infile *infile);
+void wire_infile_forget(wire_channel *self);
+/* Whether the statement got what it asked for, and asked for what it was given.  0 or -1. */
+int wire_infile_check(wire_channel *self);
 
 /* ---- facts.c ------------------------------------------------------------------ */
 

@@ -1,7 +1,8 @@
 /*
  * login.c - what the library is kept from while it logs in.
  *
- * Owns two things that no option can say.  Which doubts about a certificate
+ * Owns three things that no option can say.  That no server is sent a file because it
+ * asks for one (infile.c).  Which doubts about a certificate
  * end the connection: 3.4 asks a function, and the library's own cannot do
  * without the host's name, nor without any check but with TLS required, and
  * does not look at the host if that is 127.0.0.1 or ::1.  And
@@ -16,7 +17,7 @@
  * operation, without the interpreter: they only look, copy and answer.
  */
 
-#include "wire.h"
+#include "channel.h"
 
 #include <errmsg.h>
 #include <ma_pvio.h>
@@ -278,6 +279,7 @@ prepare_login(PyObject *module, PyObject *args)
                         "and cannot do TLS like this: install it again");
         return NULL;
     }
+    wire_infile_answer(mysql, NULL);
     if (mysql_optionsv(mysql, MARIADB_OPT_USERDATA, (void *)mark, (void *)mark) != 0) {
         return PyErr_NoMemory();
     }

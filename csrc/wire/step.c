@@ -42,6 +42,7 @@ wire_finish(wire_channel *self)
     Py_CLEAR(self->failure);
     Py_CLEAR(self->reply);
     Py_CLEAR(self->statement);
+    wire_infile_forget(self);
     if (self->claimed && !self->broken) {
         self->claimed = false;
         wire_guard->unclaim(self->handle);
@@ -240,6 +241,9 @@ begin_reply(wire_channel *self, int64_t Py_UNUSED(until))
 
     if (self->status != 0) {
         return wire_fail(self);
+    }
+    if (wire_infile_check(self) < 0) {
+        remember_failure(self);
     }
     reply = self->protocol->reply(self);
     if (reply == NULL && !PyErr_Occurred()) {

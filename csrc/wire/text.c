@@ -1,7 +1,8 @@
 /*
  * text.c - the library's calls for a statement that is sent as text, and for its replies.
  *
- * Owns one line of code for each; which follows which is said by step.c.
+ * Owns the method query() and one line of code for each; which follows which is said by
+ * step.c.
  */
 
 #include "channel.h"
@@ -103,3 +104,55 @@ const wire_protocol wire_text_protocol = {
     .expect = expect,
     .end = end,
 };
+
+/* ---- The method --------------------------------------------------------------------- */
+
+const char wire_query_doc[] =
+    "query($self, sql, reading, stream, infile=None, /)\n--\n\n"
+    "Send a statement and read its replies (mysql_real_query).\n\n"
+    "What comes of it is the list of all its replies, or with stream the\n"
+    "first one, whose rows are then asked for with fetch().\n\n"
+    "infile: what LOAD DATA LOCAL INFILE loads: bytes, or (descriptor, place) of a\n"
+    "file. It is sent once, whatever the name is that the server asks for.\n\n"
+    "Raises:\n"
+    "    Busy: another operation is going on.\n"
+    "    InterfaceError: the connection is closed, broken or another process's.";
+
+static PyObject *
+begin_query(wire_channel *self, PyObject *sql, PyObject *reading, bool stream,
+            const wire_infile *infile)
+{
+    PyObject *replies = stream ? NULL : PyList_New(0); /* new */
+
+    if ((replies == NULL && !stream) || wire_claim(self) < 0) {
+        Py_XDECREF(replies);
+        return NULL;
+    }
+    self->replies = replies;
+    self->stream = stream;
+    self->protocol = &wire_text_protocol;
+    self->infile = *infile;
+    Py_XINCREF(infile->bytes);
+    self->sql = Py_NewRef(sql);
+    self->reading = Py_NewRef(reading);
+    return wire_begin(self, wire_start_query);
+}
+
+PyObject *
+wire_channel_query(wire_channel *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    wire_infile infile = {.bytes = NULL};
+    PyObject *outcome;
+
+    if (count < 3 || count > 4 || !PyBytes_CheckExact(arguments[0]) ||
+        !Py_IS_TYPE(arguments[1], self->state->Reading) || !PyBool_Check(arguments[2])) {
+        PyErr_SetString(PyExc_TypeError, "query() takes bytes, a Reading and a bool");
+        return NULL;
+    }
+    if ((count == 4 && wire_infile_read(arguments[3], &infile) < 0) || wire_enter(self) < 0) {
+        return NULL;
+    }
+    outcome = begin_query(self, arguments[0], arguments[1], arguments[2] == Py_True, &infile);
+    wire_leave(self);
+    return outcome;
+}

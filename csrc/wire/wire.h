@@ -12,6 +12,7 @@
  *     execute.c    those for statements that are prepared, executed and closed
  *     statement.c  a statement that the server has prepared
  *     pipeline.c   statements that are sent ahead of their replies
+ *     infile.c     what the server gets when it asks for a file
  *     reply.c      what a query was answered with
  *     reading.c    how values and rows are to be read; the plan for a result
  *     number.c string.c temporal.c    from a value's text to an object
