@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from . import parameters
-from ._cursor import DEFAULT, seconds
+from . import load_sql, parameters
+from ._cursor import DEFAULT, refuse_text, seconds
 from .errors import (
     Deadlock,
     Error,
@@ -20,6 +20,8 @@ from .errors import (
     OperationTimeout,
     ProgrammingError,
 )
+from .load_files import FileLoad
+from .loading import Load, RowLoad
 from .options import Options
 from .rows import RowFactory, make_reading, tuple_row
 from .session import Session, deadline_after
@@ -205,6 +207,22 @@ class ConnectionBase:
             self._max_packet = reply.rows[0][0]
         return self._max_packet - 2  # with the byte of the command it has to be less
 
+    def _load(
+        self,
+        target: str,
+        columns: Sequence[str] | None,
+        on_duplicate: str,
+        timeout: float | None,
+    ) -> Load:
+        deadline = self._deadline(timeout)
+        if not isinstance(target, str):
+            refuse_text("a table or a statement", target)
+        if not load_sql.is_statement(target):
+            table = load_sql.Table(target)
+            return RowLoad(self, table, columns, on_duplicate, deadline)
+        load_sql.refuse_columns(columns)
+        return FileLoad(self, target, on_duplicate, deadline)
+
     # Blocks
 
     def _begin_block(
@@ -215,6 +233,11 @@ class ConnectionBase:
         block = Transaction(
             self._depth, session.in_transaction, isolation_level, read_only
         )
+        yield from self._begin(block, deadline)
+        return block
+
+    def _begin(self, block: Transaction, deadline: float | None) -> Operation[None]:
+        session = self._session
         block.rollbacks = session.rollbacks
         try:
             yield from self._statements(block.begin(), deadline)
@@ -225,7 +248,6 @@ class ConnectionBase:
         self._depth += 1
         if not block.nested:
             self._block = block
-        return block
 
     def _end_block(
         self, block: Transaction, failed: bool, timeout: float | None

@@ -53,7 +53,7 @@ def seconds(timeout: Any) -> float | None:
     return timeout
 
 
-def _refuse_text(what: str, text: object) -> NoReturn:
+def refuse_text(what: str, text: object) -> NoReturn:
     raise TypeError(f"{what} is a str, not {type(text).__name__}")
 
 
@@ -106,7 +106,7 @@ class CursorBase(Results):
         if self._closed:
             raise InterfaceError("the cursor is closed")
         if not isinstance(sql, str):
-            _refuse_text("a statement", sql)
+            refuse_text("a statement", sql)
         session = self._session
         if prepare is None:
             prepare = self._prepare
@@ -188,7 +188,7 @@ class CursorBase(Results):
         if self._closed:
             raise InterfaceError("the cursor is closed")
         if not isinstance(sql, str):
-            _refuse_text("a statement", sql)
+            refuse_text("a statement", sql)
         if self._owes:
             yield from self._session.discard()
         self._forget()
@@ -211,7 +211,7 @@ class CursorBase(Results):
         if self._closed:
             raise InterfaceError("the cursor is closed")
         if not isinstance(name, str):
-            _refuse_text("a procedure's name", name)
+            refuse_text("a procedure's name", name)
         connection, session = self._connection, self._session
         if self._owes:
             yield from session.discard()

@@ -19,6 +19,8 @@ from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, CursorBase, Parameters, PreparedBase
 from ._pipeline import PipelineBase
 from ._results import END
+from .load_sql import OnDuplicate
+from .loading import ITEMS
 from .options import Keywords, Options, Password
 from .rows import RowFactory
 from .session import Session
@@ -280,6 +282,41 @@ class Connection(ConnectionBase):
     ) -> Cursor:
         """Execute a statement for many rows with a new cursor, and return that."""
         return await self.cursor().executemany(sql, rows, timeout=timeout)
+
+    async def load(
+        self,
+        target: str,
+        source: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        on_duplicate: OnDuplicate = "error",
+        timeout: float | None = DEFAULT,
+    ) -> int:
+        """Load many rows, or a file; see ``mariadb_nb.Connection.load``.
+
+        The source may be asynchronous, too: of rows, or of pieces of a file.
+        """
+        load = self._load(target, columns, on_duplicate, timeout)
+        if not hasattr(source, "__aiter__"):
+            return await self._run(load.run(source))
+        try:
+            await self._run(load.begin())
+            items: list[Any] = []
+            async for item in source:
+                items.append(item)
+                if len(items) >= ITEMS:
+                    await self._run(load.feed(items))
+                    items.clear()
+            if items:
+                await self._run(load.feed(items))
+            await self._run(load.finish())
+            return await self._run(load.end())
+        except GeneratorExit:  # the task is destroyed: there is no waiting any more
+            load.close()
+            raise
+        except BaseException as error:
+            await self._clean_up(load.fail(error))
+            raise
 
     def pipeline(
         self,

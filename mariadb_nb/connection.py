@@ -5,7 +5,7 @@ Owns nothing but the waiting; what a connection does is in ``_connection``.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, Unpack
 
@@ -13,6 +13,7 @@ from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
 from ._cursor import DEFAULT, Parameters
 from .cursor import Cursor, PreparedStatement
+from .load_sql import OnDuplicate
 from .options import Keywords, Options, Password
 from .pipeline import Pipeline
 from .rows import RowFactory
@@ -136,6 +137,44 @@ class Connection(ConnectionBase):
     ) -> Cursor:
         """Execute a statement for many rows with a new cursor, and return that."""
         return self.cursor().executemany(sql, rows, timeout=timeout)
+
+    def load(
+        self,
+        target: str,
+        source: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        on_duplicate: OnDuplicate = "error",
+        timeout: float | None = DEFAULT,
+    ) -> int:
+        """Load many rows, or a file, by LOAD DATA LOCAL INFILE: all of it or nothing.
+
+        Args:
+            target: a table, as ``table`` or ``database.table``; or a LOAD DATA LOCAL
+                INFILE statement that says what the file looks like.
+            source: for a table an iterable of rows, each a sequence or a mapping. For
+                a statement a file that is open in binary mode, bytes, or an iterable of
+                pieces of bytes.
+            columns: the names of those that a row fills, in its order. Without it a
+                mapping's keys are the names, and a sequence fills all columns of the
+                table whose values the server does not make.
+            on_duplicate: what becomes of a row whose key is there already: the load
+                fails with "error", the row is left out with "ignore", and takes the
+                place of the other one with "replace".
+            timeout: seconds for all of it.
+
+        Returns:
+            How many rows were loaded.
+
+        Raises:
+            DatabaseError: the server could not take a row as it is. Nothing was loaded.
+            ProgrammingError: a row does not fit the columns, or has a value for which
+                there is no SQL literal. Nothing was loaded.
+            NotSupportedError: the server does not let clients load.
+            Exception: whatever the source raised. Nothing was loaded.
+        """
+        load = self._load(target, columns, on_duplicate, timeout)
+        return self._run(load.run(source))
 
     def pipeline(
         self,

@@ -91,7 +91,9 @@ def apply(options: Options, lib: Lib, ffi: FFI, mysql: CData) -> None:
     put = _Setter(lib, ffi, mysql)
     put.number("MYSQL_OPT_NONBLOCK", _STACK, "size_t *")
     put("MYSQL_SET_CHARSET_NAME", b"utf8mb4")
-    put.number("MYSQL_OPT_LOCAL_INFILE", 0)
+    # Or load() would be refused. Who asks for a file gets what load() was given, or
+    # nothing: csrc/wire/infile.c.
+    put.number("MYSQL_OPT_LOCAL_INFILE", 1)
     put.flag("MYSQL_SECURE_AUTH", True)
     if options.connect_timeout is not None:
         # Ours comes first. This one ends a thread that waits inside the library.

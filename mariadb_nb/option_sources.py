@@ -34,7 +34,7 @@ _HINTS: Final = {
     "defer_connect": "a connection is connected; leave it out",
     "dictionary": "use row_factory=",
     "echo": "there is no such thing; leave it out",
-    "local_infile": "there is no LOAD DATA LOCAL: a server could ask for any file",
+    "local_infile": "leave it out: a server gets what load() is given, and no file",
     "loop": "the running loop is used; leave it out",
     "max_allowed_packet": "the server's limit counts; leave it out",
     "maxsize": "it belongs to a Pool: max_size=",

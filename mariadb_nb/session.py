@@ -310,9 +310,13 @@ class Session(Facts, Preparing):
 
     def _next(self, operation: Operation[Any]) -> Operation[Any]:
         """Run an operation after the stream of a reader that is gone."""
+        yield from self.clear()
+        return (yield from operation)
+
+    def clear(self) -> Operation[None]:
+        """Get rid of the stream of a reader that is gone."""
         if self.reader is not None and self.reader() is None:
             yield from self.discard()
-        return (yield from operation)
 
     def fetch(
         self, count: int, deadline: float | None = None

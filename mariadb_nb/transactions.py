@@ -40,6 +40,8 @@ class Transaction:
         in_transaction: whether a transaction is open already.
         isolation_level: for this transaction only.
         read_only: whether the server shall refuse changes.
+        implicit: whether the server begins one by itself, which is left open where the
+            block goes well.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Transaction:
         in_transaction: bool,
         isolation_level: str | None,
         read_only: bool,
+        implicit: bool = False,
     ) -> None:
         #: ``Session.rollbacks`` when it began.
         self.rollbacks = 0
@@ -56,6 +59,7 @@ class Transaction:
         self._savepoint = f"mariadb_nb_{depth}" if in_transaction else None
         self._level = isolation(isolation_level) if isolation_level else None
         self._read_only = read_only
+        self._implicit = implicit
         if self._savepoint and (self._level or read_only):
             raise ProgrammingError(
                 "a transaction is open already: isolation_level and read_only can only "
@@ -71,6 +75,8 @@ class Transaction:
         """The statements with which it begins."""
         if self._savepoint:
             return [f"SAVEPOINT {self._savepoint}"]
+        if self._implicit:
+            return []
         mode = "START TRANSACTION READ ONLY" if self._read_only else "START TRANSACTION"
         if self._level:
             return [f"SET TRANSACTION ISOLATION LEVEL {self._level}", mode]
@@ -84,6 +90,8 @@ class Transaction:
             in_transaction: whether the server still has it; a deadlock ends it.
         """
         if self._savepoint is None:
+            if self._implicit:
+                return ["ROLLBACK"] if failed else []
             restored = ["SET autocommit = 1"] if self.autocommit_is_off else []
             return ["ROLLBACK" if failed else "COMMIT", *restored]
         if failed and not in_transaction:

@@ -196,6 +196,27 @@ class Turns(ABC):
             self.state = state.after(self.state, state.LOST)
             self._dispose()
 
+    # A turn that lasts for several operations
+
+    def hold(self, owner: object) -> None:
+        """Keep all others out until ``let_go``; raises ``Busy`` or ``InterfaceError``.
+
+        The owner's operations begin with ``enter`` and end with ``keep``.
+        """
+        if self._turn.setdefault(_TURN, owner) is not owner:
+            raise state.refusal(state.BUSY)
+        if state.START not in _TRANSITIONS[self.state]:
+            self._release(owner)
+            raise state.refusal(self.state)
+
+    def keep(self) -> None:
+        """End an operation as ``leave`` does, but keep the turn."""
+        self._settle()
+
+    def let_go(self, owner: object) -> None:
+        """Let others have their turn, if it is the owner's."""
+        self._release(owner)
+
     # The end
 
     def close(self) -> None:

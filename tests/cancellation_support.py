@@ -265,6 +265,22 @@ async def delete_arrays(conn: Connection, _: Any) -> Any:
     return cur.rowcount
 
 
+async def load(conn: Connection, _: Any) -> Any:
+    """More than a buffer of rows."""
+    return await conn.load(TABLE, ((number,) for number in range(60_000)))
+
+
+async def load_file(conn: Connection, _: Any) -> Any:
+    sql = f"LOAD DATA LOCAL INFILE 'any' INTO TABLE {TABLE}"
+    return await conn.load(sql, [b"1\n" * 200_000, b"2\n" * 10])
+
+
+async def no_rows(conn: Connection) -> None:
+    """There is nothing in the table, also for who would see what is not committed."""
+    cur = await conn.execute(f"SELECT COUNT(*) FROM {TABLE}")
+    assert await cur.fetchall() == [(0,)]
+
+
 async def call(conn: Connection, _: Any) -> Any:
     return await conn.cursor().callproc(PROCEDURE, (3, None))
 
@@ -308,11 +324,13 @@ class Scenario:
         act: what is interrupted, with what ``prepare`` returned.
         expected: what it returns when it is not interrupted.
         prepare: what comes before.
+        undone: what must hold when it was interrupted and the connection is kept.
     """
 
     act: Callable[[Connection, Any], Coroutine[Any, Any, Any]]
     expected: Any = None
     prepare: Callable[[Connection], Coroutine[Any, Any, Any]] = nothing
+    undone: Callable[[Connection], Coroutine[Any, Any, None]] = nothing
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -331,6 +349,8 @@ SCENARIOS: dict[str, Scenario] = {
     "executemany": Scenario(execute_many, 3),
     "arrays of an INSERT": Scenario(insert_arrays, 20_000),
     "arrays of a DELETE": Scenario(delete_arrays, 1, insert_one),
+    "load": Scenario(load, 60_000, undone=no_rows),
+    "load of a file": Scenario(load_file, 200_010, undone=no_rows),
     "callproc": Scenario(call, (3, 6)),
     "transactions": Scenario(transactions, 2),
     "pipeline": Scenario(pipeline, {99_999}),

@@ -237,6 +237,31 @@ def values_that_cannot_be_read(transport: str) -> None:
 
 
 @CASES
+def loads(transport: str) -> None:
+    conn = connected(transport, autocommit=True)
+    conn.execute("CREATE TEMPORARY TABLE leak (a INT, b TEXT)")
+    rows = [(number, f"text {number}\n") for number in range(40)]
+    sql = "LOAD DATA LOCAL INFILE '' INTO TABLE leak"
+
+    def step() -> None:
+        conn.load("leak", rows)
+        conn.load("leak", [{"a": 1, "b": None}])
+        conn.load(sql, [b"1\t2\n", b"3\t4\n"])
+        for target, source in (
+            ("leak", [*rows, (object(), 1)]),
+            ("leak", [("x", 1)]),
+            (sql, b"x\n"),
+            (sql, ["x"]),
+        ):
+            outcome_of(lambda: conn.load(target, source))  # noqa: B023
+        conn.execute("DELETE FROM leak")
+        outcome_of(lambda: conn.execute(sql))
+
+    repeat(step, ROUNDS // 4)
+    conn.close()
+
+
+@CASES
 def streams(transport: str) -> None:
     wire = Wire(place(), transport)
     sql = "SELECT seq, 'text' FROM seq_1_to_40; DO 1; SELECT 2"

@@ -116,6 +116,8 @@ class Blocking:
         else:
             assert result == scenario.expected
         self.runner.begin(Plan())
+        if plan.interrupted and not conn.closed:
+            finish(scenario.undone(conn))
         if finish(works(conn)):
             self.kept += 1
         else:

@@ -185,6 +185,8 @@ class Awaited:
             lambda: scenario.act(conn, prepared), plan, scenario.expected
         )
         runner.plan = Plan()
+        if plan.interrupted and not conn.closed:
+            await scenario.undone(conn)
         if not await works(conn):
             self.lost.add(conn.thread_id)
             await conn.close()

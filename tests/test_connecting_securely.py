@@ -7,7 +7,6 @@ a table in test_tls_options.py; here is what a user sees.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -162,61 +161,3 @@ async def test_no_password_for_a_server_that_wants_it_in_the_clear(
     assert SECRET not in repr(raised.value)
     assert len(server.packets) == 1
     assert SECRET.encode() not in server.packets[0]
-
-
-# ---- LOCAL INFILE --------------------------------------------------------------------
-
-CONTENT: Final = "what is in the file"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "data"
-    path.write_text(f"{CONTENT}\n", "utf-8")
-    return path
-
-
-@in_every_world
-async def test_load_data_local_is_refused(world: World, file: Path) -> None:
-    table = await world.table("x TEXT")
-    conn = await world.connect()
-    sql = f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table}"
-    with pytest.raises(mariadb_nb.NotSupportedError, match="local infile"):
-        await conn.execute(sql)
-    cur = await conn.execute(f"SELECT 'a secret', COUNT(*) FROM {table}")
-    assert await cur.fetchall() == [("a secret", 0)]
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@in_every_world
-async def test_server_that_asks_for_a_file_gets_none(
-    world: World, file: Path, stream: bool
-) -> None:
-    """It may ask at any time, whatever the statement was."""
-    wish = b"\xfb" + bytes(file)
-    with ScriptedServer(None, [OK, OK, wish, OK, OK]) as server:
-        conn = await world.connect(
-            **over_scripted(server), tls="disable", autocommit=None
-        )
-        cur = conn.cursor(stream=stream)
-        with pytest.raises(mariadb_nb.OperationalError, match="local infile"):
-            await cur.execute("SELECT 1")
-        assert conn.broken
-        with pytest.raises(mariadb_nb.InterfaceError, match="broken"):
-            await conn.execute("SELECT 2")
-        await conn.close()
-    assert b"\x03SELECT 1" in server.packets
-    assert not any(CONTENT.encode() in packet for packet in server.packets)
-
-
-@in_every_world
-async def test_server_that_asks_for_a_file_at_once_gets_none(
-    world: World, file: Path
-) -> None:
-    """Its wish answers a statement of the connection's own, which sets it up."""
-    with ScriptedServer(None, [OK, b"\xfb" + bytes(file), OK, OK]) as server:
-        connecting = world.connect(**over_scripted(server, tls="disable"))
-        with pytest.raises(mariadb_nb.OperationalError, match="local infile"):
-            await connecting
-    assert len(server.packets) > 1
-    assert not any(CONTENT.encode() in packet for packet in server.packets)

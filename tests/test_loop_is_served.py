@@ -22,6 +22,7 @@ from ticking import LOOPS, assert_served, lateness
 from worlds import World
 
 import mariadb_nb
+from mariadb_nb import aio
 from mariadb_nb.server import TemporaryServer
 
 ROWS = 200_000
@@ -227,6 +228,33 @@ def test_arrays_of_parameters(
             return cur
 
         await assert_served(world, insert)
+
+    world.run(body())
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+@pytest.mark.parametrize("source", ["rows", "file"])
+@on_each_loop
+def test_load(
+    loop: type[World], mariadb_server: TemporaryServer, source: str, transport: str
+) -> None:
+    world = loop(mariadb_server)
+
+    def load(conn: aio.Connection, table: str) -> Any:
+        if source == "rows":
+            rows = ((number, f"text {number}") for number in range(ROWS))
+            return conn.load(table, rows)
+        pieces = (b"%d\ttext\n" % number * 100 for number in range(ROWS // 100))
+        return conn.load(f"LOAD DATA LOCAL INFILE '' INTO TABLE {table}", pieces)
+
+    async def body() -> None:
+        conn = await world.connect(**way(world, transport))
+        table = await world.table("a INT, b VARCHAR(30)")
+
+        async def send() -> None:
+            assert await load(conn, table) == ROWS
+
+        await assert_served(world, send)
 
     world.run(body())
 
