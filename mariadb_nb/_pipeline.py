@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from . import parameters
@@ -203,8 +202,8 @@ class PipelineBase:
         #: Those whose answer was an error.
         self._failed: list[Result] = []
         self._open = False
-        #: Held by the ``sync`` that is under way.
-        self._sending = Lock()
+        #: Has an entry while a ``sync`` is under way, made as that of ``turns``.
+        self._sending: dict[str, object] = {}
 
     def __repr__(self) -> str:
         state = f"{len(self._queue)} waiting" if self._open else "closed"
@@ -260,11 +259,11 @@ class PipelineBase:
         deadline = self._connection._deadline(
             self._timeout if timeout is DEFAULT else timeout
         )
-        if not self._sending.acquire(blocking=False):
-            raise Busy("the pipeline is being sent by another sync()")
-        session.queued = None  # what is sent now is this pipeline's own
-        part = _Part()
+        owner = part = _Part()
         try:
+            if self._sending.setdefault("sync", owner) is not owner:
+                raise Busy("the pipeline is being sent by another sync()")
+            session.queued = None  # what is sent now is this pipeline's own
             while self._queue and session.state not in GONE:
                 yield from session.refresh_status(deadline)
                 if part.exposed and part.failed and not session.in_transaction:
@@ -276,8 +275,9 @@ class PipelineBase:
             if session.state in GONE:
                 self._lose(self._queue, "was not sent")
         finally:
-            session.queued = self._queue
-            self._sending.release()
+            if self._sending.get("sync") is owner:
+                session.queued = self._queue if self._open else None
+                self._sending.clear()
 
     def _send(self, part: _Part, deadline: float | None) -> Operation[None]:
         """Send the next part of the queue, and hand the answers out."""

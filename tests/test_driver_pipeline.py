@@ -10,6 +10,7 @@ from slow_statements import still_right
 from worlds import World, in_every_world
 
 import mariadb_nb
+from mariadb_nb import aio
 from mariadb_nb.errors import (
     Busy,
     DataError,
@@ -364,3 +365,24 @@ async def test_syncs_of_several_tasks(world: World) -> None:
         assert all(isinstance(outcome, Busy | None) for outcome in outcomes)
         found = [result.fetchone() for result in results]
         assert found == [(number, 0) for number in range(20)]
+
+
+@in_every_world
+async def test_block_that_ends_while_another_task_is_sending(world: World) -> None:
+    conn = await world.connect()
+    pipe: aio.Pipeline = conn.pipeline()
+    await pipe.__aenter__()
+    results = [pipe.execute("SET @a = SLEEP(0.05)") for _ in range(3)]
+
+    async def end() -> None:
+        while not results[0].done:
+            await world.pause()
+        with pytest.raises(Busy):
+            await pipe.__aexit__(None, None, None)
+
+    outcomes = await world.together(pipe.sync(), end())
+    assert outcomes == [None, None]
+    assert [result.done for result in results] == [True] * 3
+    async with conn.pipeline() as other:
+        result = other.execute("SELECT 'good'")
+    assert result.fetchone() == ("good",)
