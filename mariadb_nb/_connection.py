@@ -138,7 +138,7 @@ class ConnectionBase:
             yield from self._session.command(sql, deadline)
 
     def _hold(self, sql: str, timeout: float | None) -> Operation[None]:
-        return self._session.hold(sql, self._deadline(timeout))
+        return self._session.pin(sql, self._deadline(timeout))
 
     def _commit(self, timeout: float | None = DEFAULT) -> Operation[None]:
         self._distributed.refuse_plain("commit")

@@ -223,7 +223,7 @@ class Preparing(Turns):
         statements.note_told(self._usable_channel())
         return True
 
-    def hold(self, sql: str, deadline: float | None) -> Operation[None]:
+    def pin(self, sql: str, deadline: float | None) -> Operation[None]:
         """Prepare a statement and keep it until ``statements.unpin``.
 
         Raises:
