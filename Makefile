@@ -175,6 +175,10 @@ install_extra = $(BIN)/python -c 'import tomllib; \
 
 $(VENV)/.tests: $(VENV)/.built
 	$(call install_extra,test)
+	# DuckDB is there for no Python without a GIL; tests/conftest.py knows of it.
+	@if $(BIN)/python -c 'import sysconfig as s; exit(bool(s.get_config_var("Py_GIL_DISABLED")))'; then \
+	  $(call install_extra,test-duckdb); \
+	fi
 	touch $@
 
 BUILD_WHEELS = $(VENV)-wheels/bin/python wheels/build-wheels --cache $(CACHE)

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
-from ._cursor import DEFAULT, CursorBase, Parameters, PreparedBase
+from ._cursor import DEFAULT, Parameters, PreparedBase
+from ._cursor_arrow import ArrowCursorBase, Dictionary, check_rows
 from ._pipeline import PipelineBase
 from ._results import END
+from .arrow import BATCH_ROWS, ArrowTable, AsyncArrowStream
 from .load_sql import OnDuplicate
 from .loading import ITEMS
 from .options import Keywords, Options, Password
@@ -55,7 +57,7 @@ async def connect(url: str | None = None, /, **options: Unpack[Keywords]) -> Con
     return connection
 
 
-class Cursor(CursorBase):
+class Cursor(ArrowCursorBase):
     """Executes statements and gives their rows; made by ``Connection.cursor``."""
 
     _connection: Connection
@@ -89,6 +91,38 @@ class Cursor(CursorBase):
     ) -> tuple[Any, ...]:
         """Call a stored procedure; returns its parameters afterwards."""
         return await self._run(self._call(name, params, timeout))
+
+    async def arrow(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        dictionary: Dictionary = False,
+        timeout: float | None = DEFAULT,
+    ) -> ArrowTable:
+        """Execute a statement and read its rows as columns of Apache Arrow."""
+        deadline = self._connection._deadline(timeout)
+        return await self._run(self._all_columns(sql, params, dictionary, deadline))
+
+    async def stream_arrow(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        dictionary: Dictionary = False,
+        timeout: float | None = DEFAULT,
+    ) -> AsyncArrowStream:
+        """Execute a statement; its rows come as columns, batch by batch."""
+        rows = check_rows(batch_rows)
+        deadline, run = self._connection._deadline, self._run
+        begin = self._begin_columns(sql, params, dictionary, deadline(timeout))
+        columns = await run(begin)
+        return AsyncArrowStream(
+            columns.like,
+            lambda: run(self._next_batch(columns, rows, deadline(timeout))),
+            lambda: self._connection._clean_up(self._close_columns(columns)),
+        )
 
     async def fetchone(self, *, timeout: float | None = DEFAULT) -> Any:
         """The next row, or None at the end."""

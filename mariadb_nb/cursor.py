@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ._cursor import DEFAULT, CursorBase, Parameters, PreparedBase
+from ._cursor import DEFAULT, Parameters, PreparedBase
+from ._cursor_arrow import ArrowCursorBase, Dictionary, check_rows
 from ._results import END
+from .arrow import BATCH_ROWS, ArrowStream, ArrowTable
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .runners import Run
 
 
-class Cursor(CursorBase):
+class Cursor(ArrowCursorBase):
     """Executes statements and gives their rows; made by ``Connection.cursor``."""
 
     _connection: Connection
@@ -84,6 +86,68 @@ class Cursor(CursorBase):
             DatabaseError: as ``execute``; there is no such procedure, for example.
         """
         return self._run(self._call(name, params, timeout))
+
+    def arrow(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        dictionary: Dictionary = False,
+        timeout: float | None = DEFAULT,
+    ) -> ArrowTable:
+        """Execute a statement and read its rows as columns of Apache Arrow.
+
+        The statement is prepared, and no object of Python is made of a value.
+
+        Args:
+            sql: the statement, as of ``execute``.
+            params: its parameters, as of ``execute``.
+            dictionary: which columns of text keep each of their values once: True for
+                all ENUMs, or the columns' names.
+            timeout: seconds that it all may take; None for no limit. Default: the
+                connection's.
+
+        Raises:
+            ProgrammingError: the statement has no rows.
+            NotSupportedError: it has several results, or cannot be prepared.
+            DatabaseError: as ``execute``.
+        """
+        deadline = self._connection._deadline(timeout)
+        return self._run(self._all_columns(sql, params, dictionary, deadline))
+
+    def stream_arrow(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        dictionary: Dictionary = False,
+        timeout: float | None = DEFAULT,
+    ) -> ArrowStream:
+        """Execute a statement and read its rows as columns, batch by batch.
+
+        Its rows stay on the server's side until they are asked for. Raises as
+        ``arrow``, as far as it is known before the first row.
+
+        Args:
+            sql: the statement, as of ``execute``.
+            params: its parameters, as of ``execute``.
+            batch_rows: how many rows a batch has; the last one has fewer, and one whose
+                values are larger than 1 GiB may have too.
+            dictionary: as of ``arrow``.
+            timeout: seconds that the statement and each batch may take; None for no
+                limit. Default: the connection's.
+        """
+        rows = check_rows(batch_rows)
+        deadline = self._connection._deadline
+        run = self._run
+        begin = self._begin_columns(sql, params, dictionary, deadline(timeout))
+        columns = run(begin)
+        return ArrowStream(
+            columns.like,
+            lambda: run(self._next_batch(columns, rows, deadline(timeout))),
+            lambda: run(self._close_columns(columns)),
+        )
 
     def fetchone(self, *, timeout: float | None = DEFAULT) -> Any:
         """The next row, or None at the end.

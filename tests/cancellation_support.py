@@ -234,6 +234,12 @@ async def close_stream(conn: Connection, cur: Any) -> Any:
     await cur.close()
 
 
+async def columns(conn: Connection, _: Any) -> Any:
+    sql = "SELECT seq, CONCAT('row ', seq) FROM seq_1_to_20000"
+    stream = await conn.cursor().stream_arrow(sql, batch_rows=9_999)
+    return [len(batch) async for batch in stream]
+
+
 async def ping(conn: Connection, _: Any) -> Any:
     await conn.ping()
 
@@ -343,6 +349,7 @@ SCENARIOS: dict[str, Scenario] = {
     "fetch of a stream": Scenario(fetch_stream, [10, 19_990], stream),
     "next result": Scenario(next_results, 2, stream_of_results),
     "close of a stream": Scenario(close_stream, None, stream),
+    "columns": Scenario(columns, [9999, 9999, 2]),
     "ping": Scenario(ping),
     "reset": Scenario(reset),
     "change_user": Scenario(change_user),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sysconfig
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # A shell that starts something in the background has it ignore Ctrl-C, which is pressed
 # in many tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: What needs a GIL.
+collect_ignore = (
+    ["test_arrow_duckdb.py"] if sysconfig.get_config_var("Py_GIL_DISABLED") else []
+)
 
 # How long an example takes says something of the machine, and nothing of the code.
 settings.register_profile(

@@ -261,3 +261,52 @@ def test_the_loop_has_its_turns(unix: Wire) -> None:
     batch = unix.fetch(30_000)
     assert len(batch) == 30_000
     assert unix.waits.count(0) > 3 or len(unix.waits) > 50
+
+
+# ---- limits --------------------------------------------------------------------------
+
+#: What the server computes, with a type of its own idea.
+EXPRESSIONS = """
+    b*b, b/3, SUM(b), AVG(b), SUM(i), AVG(u), i/3, u*1.5, -b, ROUND(b, -3), CEIL(b),
+    IFNULL(NULL, 1.5), COALESCE(b, i), GREATEST(b, c), CAST(i AS DECIMAL(9,2)), b % 7,
+    1.5, 00001.50, STD(b), VARIANCE(b), SUM(b*b), SUM(u*1.5), b DIV 3, BIT_XOR(i),
+    MAX(b), SUM(DISTINCT c), NULLIF(b, 1), 0.1 + 0.2, YEAR('2024-01-01'), CRC32('x'),
+    DATE '2024-02-29' + 0, COUNT(*), GROUP_CONCAT(b), 18446744073709551615 + 0.5
+"""
+
+
+def test_values_of_expressions(unix: Wire) -> None:
+    unix.query(
+        "CREATE TEMPORARY TABLE t "
+        "(b DECIMAL(12,2), c DECIMAL(10,0) UNSIGNED, i INT, u BIGINT UNSIGNED)"
+    )
+    unix.query(
+        "INSERT INTO t VALUES (-9999999999.99, 9999999999, 2147483647, "
+        "18446744073709551615), (2.5, 3, -4, 5), (NULL, NULL, NULL, NULL)"
+    )
+    prepared = unix.prepare(f"SELECT {EXPRESSIONS} FROM t GROUP BY i WITH ROLLUP")
+    begin(unix, prepared)
+    found = values(batches(unix, 10))
+    (reply,) = unix.execute(prepared)
+    assert found == reply.rows
+    assert len(found) == 4
+
+
+def test_decimals_beyond_those_of_columns(unix: Wire) -> None:
+    """An expression may have more digits than the server has a type for."""
+    unix.query("CREATE TEMPORARY TABLE t (d DECIMAL(65,30))")
+    largest = f"{'9' * 35}.{'9' * 30}"
+    unix.query(f"INSERT INTO t VALUES ({largest}), ({largest})")
+    begin(unix, unix.prepare("SELECT d FROM t LIMIT 1"))
+    (column,) = batches(unix, 10)
+    assert pa.schema(column).types == [pa.decimal256(65, 30)]
+    prepared = unix.prepare("SELECT SUM(d), d + d FROM t")
+    begin(unix, prepared)
+    found = values(batches(unix, 10))
+    (reply,) = unix.execute(prepared)
+    assert found == reply.rows
+    begin(unix, unix.prepare("SELECT d * 1000000000000 * 1000000000000 FROM t"))
+    with pytest.raises(DataError, match="is no decimal of 76 digits, 30 of them"):
+        unix.fetch(10)
+    unix.finish(unix.channel.discard())
+    unix.works()

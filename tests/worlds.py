@@ -34,6 +34,7 @@ import uvloop
 
 import mariadb_nb
 from mariadb_nb import aio, runners
+from mariadb_nb.arrow import ArrowStream, AsyncArrowStream
 from mariadb_nb.runners.gevent import Runner as GeventRunner
 from mariadb_nb.server import TemporaryServer
 
@@ -219,6 +220,7 @@ TWINS: Final[dict[type, type]] = {
     mariadb_nb.Pipeline: aio.Pipeline,
     mariadb_nb.PreparedStatement: aio.PreparedStatement,
     mariadb_nb.Pool: aio.Pool,
+    ArrowStream: AsyncArrowStream,
 }
 
 

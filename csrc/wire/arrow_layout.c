@@ -14,6 +14,8 @@
 
 #define MOST_DIGITS WIRE_ARROW_DIGITS
 #define DIGITS_OF_128 38
+/* Of what the server has types for. */
+#define MOST_OF_SERVER 65
 
 /* A column that says by its type that it has nothing but NULLs. */
 static int
@@ -43,6 +45,9 @@ set_decimal(wire_arrow_field *field, const MYSQL_FIELD *from)
     unsigned long digits = from->length > signs ? from->length - signs : 1;
 
     digits = digits < from->decimals ? from->decimals : digits;
+    if (digits >= MOST_OF_SERVER && from->org_table_length == 0) {
+        digits = MOST_DIGITS; /* an expression has more than its type says */
+    }
     digits = digits > MOST_DIGITS ? MOST_DIGITS : digits;
     const bool small = digits <= DIGITS_OF_128;
     field->digits = (unsigned int)digits;

@@ -19,7 +19,7 @@ make_room(char **bytes, size_t *room, size_t used, size_t more)
 {
     size_t size = *room < 1024 ? 1024 : *room;
 
-    if (more <= *room - used) {
+    if (*bytes != NULL && more <= *room - used) {
         return 0;
     }
     if (more > MOST_BYTES - used) {

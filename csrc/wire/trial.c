@@ -161,6 +161,9 @@ trial_decode(PyObject *module, PyObject *args)
     }
     result = wire_rows_new(plan);
     for (Py_ssize_t i = 0; result != NULL && i < PyList_GET_SIZE(rows); i++) {
+        if (wire_rows_are_full(result)) {
+            break;
+        }
         if (take_row(result, plan, fields.count, PyList_GET_ITEM(rows, i)) < 0) {
             if (!keep) {
                 Py_CLEAR(result);
@@ -291,7 +294,8 @@ trial_describe(PyObject *Py_UNUSED(module), PyObject *from)
 static PyMethodDef functions[] = {
     {"decode", trial_decode, METH_VARARGS,
      PyDoc_STR("decode(fields, rows, reading, binary=False, keep=False)\n--\n\nRows of bytes and "
-               "None as `reading` has them; keep: without those that fail. For tests.")},
+               "None as `reading` has them; keep: without those that fail.  As many as can be "
+               "taken. For tests.")},
     {"decode_fetched", trial_decode_fetched, METH_VARARGS,
      PyDoc_STR("decode_fetched(address, reading)\n--\n\nA list of the row that mysql_stmt_fetch() "
                "has just "
