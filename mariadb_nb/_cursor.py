@@ -6,7 +6,7 @@ that are made here. Knows no loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .wait import Operation
 
 Parameters = parameters.Parameters | None
+Rows = parameters.Rows
 
 #: Rows of a stream that are read at once.
 PIECE: Final = 1000
@@ -178,7 +179,7 @@ class CursorBase(Results):
         self._rows = reply.rows
 
     def _execute_many(
-        self, sql: str, rows: Iterable[Any], timeout: float | None
+        self, sql: str, rows: parameters.Rows, timeout: float | None
     ) -> Operation[None]:
         """Execute a statement once for each of many parameters.
 
@@ -194,6 +195,7 @@ class CursorBase(Results):
         self._forget()
         connection = self._connection
         deadline = connection._deadline(timeout)
+        rows = parameters.rows_of(sql, rows, self._session.mode)
         many = Many(connection, sql, self._reading, deadline)
         prepare = self._prepare
         if connection._options.prepare_threshold is None:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from . import arrow, parameters
-from ._cursor import CursorBase, Parameters, _refuse_text
+from ._cursor import CursorBase, Parameters, refuse_text
 from .errors import InterfaceError, NotSupportedError, ProgrammingError
 from .state import GONE
 
@@ -109,13 +109,16 @@ class ArrowCursorBase(CursorBase):
         if self._closed:
             raise InterfaceError("the cursor is closed")
         if not isinstance(sql, str):
-            _refuse_text("a statement", sql)
+            refuse_text("a statement", sql)
         session = self._session
         if self._owes:
             yield from session.discard()
         self._forget()
         text, bound = parameters.plain(sql), None
-        if params is not None:
+        if params is None:
+            if not sql.isascii():
+                session.check_charset()
+        else:
             template = parameters.template(sql, session.mode)
             bound = template.bind(params, self._connection._encoders)
             if template.preparable is None or bound is None:

@@ -9,14 +9,14 @@ and ``cursor``, which see. Whatever may wait is a coroutine; ``cursor()`` does n
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
-from ._cursor import DEFAULT, Parameters, PreparedBase
+from ._cursor import DEFAULT, Parameters, PreparedBase, Rows
 from ._cursor_arrow import ArrowCursorBase, Dictionary, check_rows
 from ._pipeline import PipelineBase
 from ._results import END
@@ -76,7 +76,7 @@ class Cursor(ArrowCursorBase):
         return self
 
     async def executemany(
-        self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+        self, sql: str, rows: Rows, *, timeout: float | None = DEFAULT
     ) -> Self:
         """Execute a statement once for each row of parameters."""
         await self._run(self._execute_many(sql, rows, timeout))
@@ -221,7 +221,7 @@ class PreparedStatement(PreparedBase):
         return await cursor.execute(self._sql(), params, timeout=timeout)
 
     async def executemany(
-        self, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+        self, rows: Rows, *, timeout: float | None = DEFAULT
     ) -> Cursor:
         """Execute it once for each row of parameters, as a cursor's does."""
         cursor = Cursor(self._connection, *self._look, True)
@@ -312,7 +312,7 @@ class Connection(ConnectionBase):
         return PreparedStatement(self, sql, row_factory, stream)
 
     async def executemany(
-        self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+        self, sql: str, rows: Rows, *, timeout: float | None = DEFAULT
     ) -> Cursor:
         """Execute a statement for many rows with a new cursor, and return that."""
         return await self.cursor().executemany(sql, rows, timeout=timeout)

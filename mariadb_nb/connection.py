@@ -5,13 +5,13 @@ Owns nothing but the waiting; what a connection does is in ``_connection``.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, Unpack
 
 from . import errors, runners
 from ._connection import ConnectionBase, ServerWarning
-from ._cursor import DEFAULT, Parameters
+from ._cursor import DEFAULT, Parameters, Rows
 from .cursor import Cursor, PreparedStatement
 from .load_sql import OnDuplicate
 from .options import Keywords, Options, Password
@@ -133,7 +133,7 @@ class Connection(ConnectionBase):
         return PreparedStatement(self, sql, row_factory, stream)
 
     def executemany(
-        self, sql: str, rows: Iterable[Any], *, timeout: float | None = DEFAULT
+        self, sql: str, rows: Rows, *, timeout: float | None = DEFAULT
     ) -> Cursor:
         """Execute a statement for many rows with a new cursor, and return that."""
         return self.cursor().executemany(sql, rows, timeout=timeout)

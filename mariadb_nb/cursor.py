@@ -5,10 +5,10 @@ Owns nothing but the waiting; what a cursor does is in ``_cursor``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ._cursor import DEFAULT, Parameters, PreparedBase
+from ._cursor import DEFAULT, Parameters, PreparedBase, Rows
 from ._cursor_arrow import ArrowCursorBase, Dictionary, check_rows
 from ._results import END
 from .arrow import BATCH_ROWS, ArrowStream, ArrowTable
@@ -53,15 +53,17 @@ class Cursor(ArrowCursorBase):
     def executemany(
         self,
         sql: str,
-        rows: Iterable[Any],
+        rows: Rows,
         *,
         timeout: float | None = DEFAULT,
     ) -> Self:
         """Execute a statement once for each row of parameters.
 
-        INSERT, REPLACE, UPDATE and DELETE are executed with arrays of parameters,
-        where that means the same. Raises as ``execute``, and the error tells of which
-        ``rows`` it is; what was sent before it stays, as far as the transaction stays.
+        The rows may be columns of Apache Arrow too: whatever has
+        ``__arrow_c_stream__``. INSERT, REPLACE, UPDATE and DELETE are executed with
+        arrays of parameters, where that means the same. Raises as ``execute``, and the
+        error tells of which ``rows`` it is; what was sent before it stays, as far as
+        the transaction stays.
         """
         self._run(self._execute_many(sql, rows, timeout))
         return self
@@ -242,9 +244,7 @@ class PreparedStatement(PreparedBase):
         cursor = Cursor(self._connection, *self._look, True)
         return cursor.execute(self._sql(), params, timeout=timeout)
 
-    def executemany(
-        self, rows: Iterable[Any], *, timeout: float | None = DEFAULT
-    ) -> Cursor:
+    def executemany(self, rows: Rows, *, timeout: float | None = DEFAULT) -> Cursor:
         """Execute it once for each row of parameters, as a cursor's does."""
         cursor = Cursor(self._connection, *self._look, True)
         return cursor.executemany(self._sql(), rows, timeout=timeout)

@@ -9,15 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from ._wire import Template
+from ._wire import ArrowRows, Template
 from .errors import DataError
 
-__all__ = ["Encoders", "Parameters", "plain", "render", "render_many", "template"]
+__all__ = [
+    "Columns",
+    "Encoders",
+    "Parameters",
+    "Rows",
+    "plain",
+    "render",
+    "render_many",
+    "rows_of",
+    "template",
+]
 
 #: A sequence for ``?`` and ``%s``, a mapping for ``%(name)s``.
 Parameters: TypeAlias = tuple[Any, ...] | list[Any] | Mapping[str, Any]
+
+
+class Columns(Protocol):
+    """What exports columns of Arrow: tables of pyarrow, polars, pandas and so on."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """A stream of them in a PyCapsule."""
+
+
+#: Parameters for many executions: row by row, or in columns.
+Rows: TypeAlias = Iterable[Any] | Columns
 
 #: From a class to a function that makes a value of another class.
 Encoders: TypeAlias = Mapping[type, Callable[[Any], object]]
@@ -80,6 +101,28 @@ def render(
     # As in template(): a call less for each query.
     found = (_kept if len(sql) <= _LONGEST else Template)(sql, mode)
     return found.render(params, encoders)
+
+
+def rows_of(sql: str, rows: Rows, mode: int) -> Iterable[Any]:
+    """The rows of parameters that are given as they are, or as columns of Arrow.
+
+    Args:
+        sql: the statement that takes them, as for ``template``.
+        rows: an iterable of rows, or what has ``__arrow_c_stream__``: a table of
+            pyarrow, polars or pandas, a stream, and so on.
+        mode: as for ``template``.
+
+    Raises:
+        NotSupportedError: there is a column of a type that no parameter has.
+        DataError: there is one of moments with a time zone.
+    """
+    if not hasattr(rows, "__arrow_c_stream__"):
+        return rows
+    found = ArrowRows(rows)
+    if template(sql, mode).style != "pyformat":
+        return found
+    names = found.column_names
+    return (dict(zip(names, row, strict=True)) for row in found)
 
 
 def render_many(

@@ -426,7 +426,7 @@ def test_each_column_may_be_the_one_that_fails(wrong: int) -> None:
 
 
 def test_a_batch_is_full_before_its_offsets_end() -> None:
-    """Of 32 bits: after a GiB in one column there is room for one more value of that."""
+    """Of 32 bits: after a GiB in one column there is room for a value of another."""
     value = bytes(1 << 27)
     batch = columns_of([field(FieldType.BLOB, charset=BINARY)], [(value,)] * 12)
     assert len(batch) == 9

@@ -151,6 +151,10 @@ int wire_import_datetime(void);
 
 /* Whether Python has such a day; years are up to 9999. */
 bool wire_is_day(int year, int month, int day);
+/* Objects of numbers that fit. */
+PyObject *wire_new_date(const int date[3]);
+PyObject *wire_new_datetime(const int date[3], const int time[3], int microsecond);
+PyObject *wire_new_delta(int days, int seconds, int microseconds);
 /* From numbers, of whatever size; a day that there is not is as the reading says. */
 PyObject *wire_make_date(wire_column *column, int year, int month, int day);
 PyObject *wire_make_datetime(wire_column *column, const int date[3], const int time[3],

@@ -116,6 +116,25 @@ wire_make_time(wire_column *column, bool negative, uint64_t hours, int minutes, 
                     : PyDelta_FromDSU(0, whole, fraction_of_it);
 }
 
+PyObject *
+wire_new_date(const int date[3])
+{
+    return PyDate_FromDate(date[0], date[1], date[2]);
+}
+
+PyObject *
+wire_new_datetime(const int date[3], const int time[3], int microsecond)
+{
+    return PyDateTime_FromDateAndTime(date[0], date[1], date[2], time[0], time[1], time[2],
+                                      microsecond);
+}
+
+PyObject *
+wire_new_delta(int days, int seconds, int microseconds)
+{
+    return PyDelta_FromDSU(days, seconds, microseconds);
+}
+
 /* ---- from text ---------------------------------------------------------------- */
 
 PyObject *

@@ -22,6 +22,8 @@
  *     arrow_number.c arrow_text.c arrow_layout.c arrow_batch.c arrow_export.c
  *     arrow_object.c
  *                  from values to columns of Arrow, and their export
+ *     arrow_read.c arrow_parameter.c
+ *                  from columns of Arrow to rows of parameters
  *     trial.c      decoding without a server, for the tests
  *     login.c      what the library is kept from while it logs in
  *     scan.c writer.c placeholders.c template.c grammar.c
@@ -109,6 +111,7 @@ int wire_add_login(PyObject *module);
 int wire_add_poll(PyObject *module);
 int wire_add_peek(PyObject *module);
 int wire_add_arrow(PyObject *module);
+int wire_add_arrow_rows(PyObject *module);
 
 /* ---- step.c --------------------------------------------------------------- */
 
