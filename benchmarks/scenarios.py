@@ -19,6 +19,7 @@ class Sizes:
     rows: int
     queries: int
     inserts: int
+    loads: int
     connections: int
     idle_connections: int
     idle_seconds: float
@@ -27,10 +28,10 @@ class Sizes:
     repeats: int  # of the same work in one process, as long as it takes under 1 s
 
 
-FULL: Final = Sizes(200_000, 3_000, 50_000, 20, 100, 2.0, 5, 64, 3)
-SHORT: Final = Sizes(5_000, 200, 2_000, 20, 20, 0.5, 2, 64, 1)
+FULL: Final = Sizes(200_000, 3_000, 50_000, 1_000_000, 20, 100, 2.0, 5, 64, 3)
+SHORT: Final = Sizes(5_000, 200, 2_000, 10_000, 20, 20, 0.5, 2, 64, 1)
 #: For a count of instructions, which is the same each time, under callgrind.
-COUNTED: Final = Sizes(2_000, 200, 2_000, 4, 4, 0.5, 1, 64, 1)
+COUNTED: Final = Sizes(2_000, 200, 2_000, 4_000, 4, 4, 0.5, 1, 64, 1)
 
 
 class Metric(NamedTuple):
@@ -136,6 +137,16 @@ SCENARIOS: Final = (
         ("asyncio", "blocking"),
         parameters=True,
         modes=_BOTH,
+    ),
+    Scenario(
+        "load",
+        "{loads:,} rows of 6 columns: load() as text, or executemany",
+        "row",
+        _RATE,
+        ("asyncio", "blocking"),
+        parameters=True,
+        modes=_BOTH,
+        every=2,
     ),
     Scenario(
         "update",

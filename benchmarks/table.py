@@ -90,9 +90,11 @@ CREATE OR REPLACE TABLE copy_{name} (
 """
 INSERT_COPY: Final = "INSERT INTO copy_{name} VALUES ({marks})"
 UPDATE_COPY: Final = "UPDATE copy_{name} SET optional = {mark} WHERE id = {mark}"
+#: Rows of the table come again and again in a copy that is larger.
 CHECK_COPY: Final = (
     "SELECT COUNT(*), SUM(c.optional) FROM copy_{name} c JOIN {table} t"
-    " USING (id, ratio, name, moment, price)"
+    " ON t.id = (c.id - 1) % {rows} + 1 AND c.ratio = t.ratio AND c.name = t.name"
+    " AND c.moment = t.moment AND c.price = t.price"
 )
 
 

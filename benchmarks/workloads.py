@@ -138,13 +138,16 @@ async def concurrent(
 
 
 class Copy:
-    """A table into which a contestant copies a part of the reference table."""
+    """A table into which a contestant copies rows of the reference table."""
 
-    def __init__(self, session: Session, job: Job) -> None:
+    def __init__(self, session: Session, job: Job, count: int) -> None:
         self.session = session
-        self.count = min(job["inserts"], job["rows"])
+        self.count = count
+        self.different = job["rows"]
         self.name = "".join(filter(str.isalnum, f"{job['contestant']}{job['mode']}"))
-        self.rows = [table.copied(number) for number in range(1, self.count + 1)]
+        known = min(count, self.different)
+        copies = [table.copied(number)[1:] for number in range(1, known + 1)]
+        self.rows = [(number + 1, *copies[number % known]) for number in range(count)]
         mark = session.placeholder
         marks = ", ".join([mark] * len(self.rows[0]))
         self.insert = table.INSERT_COPY.format(name=self.name, marks=marks)
@@ -162,7 +165,9 @@ class Copy:
 
     async def check(self, optional: Iterable[int | None]) -> None:
         """Refuse a table that is not the copy with these values in its last column."""
-        sql = table.CHECK_COPY.format(name=self.name, table=table.TABLE)
+        sql = table.CHECK_COPY.format(
+            name=self.name, table=table.TABLE, rows=self.different
+        )
         (found,) = await self.session.fetch_all(sql)
         wanted = [self.count, sum(value or 0 for value in optional)]
         assert [int(value) for value in found] == wanted, f"{found} for {wanted}"
@@ -170,7 +175,7 @@ class Copy:
 
 async def insert(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
     """Insert many rows."""
-    copy = Copy(await connect(), job)
+    copy = Copy(await connect(), job, min(job["inserts"], job["rows"]))
     await copy.create()
     await copy.change(copy.insert, copy.rows[:_WARM_UP])
     for _ in _repeats(job):
@@ -183,9 +188,25 @@ async def insert(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[
     await copy.session.close()
 
 
+async def load(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
+    """Fill a table with very many rows."""
+    copy = Copy(await connect(), job, job["loads"])
+    name = f"copy_{copy.name}"
+    for _ in _repeats(job):
+        await copy.create()
+        gc.collect()
+        with watch:
+            await copy.session.change("BEGIN")
+            await copy.session.load(name, copy.insert, copy.rows)
+            await copy.session.change("COMMIT")
+        await copy.check(row[-1] for row in copy.rows)
+        yield _costs(watch, copy.count)
+    await copy.session.close()
+
+
 async def update(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
     """Update many rows, each by its key."""
-    copy = Copy(await connect(), job)
+    copy = Copy(await connect(), job, min(job["inserts"], job["rows"]))
     await copy.create()
     await copy.change(copy.insert, copy.rows)
     for repeat in _repeats(job):
@@ -241,6 +262,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "pipeline": pipeline,
     "concurrent": concurrent,
     "insert": insert,
+    "load": load,
     "update": update,
     "delay": delay,
     "stream": stream,

@@ -24,7 +24,7 @@ def _options(place: Place, binary: bool) -> dict[str, Any]:
 class Session(Cursors):
     """One connection to be awaited."""
 
-    def __init__(self, connection: mariadb_nb.aio.Connection) -> None:
+    def __init__(self, connection: mariadb_nb.aio.Connection, binary: bool) -> None:
         super().__init__(
             "?",
             connection.cursor(),
@@ -32,6 +32,13 @@ class Session(Cursors):
             connection.close,
         )
         self._connection = connection
+        self._binary = binary
+
+    async def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        if self._binary:
+            await self.change_many(sql, rows)
+        else:
+            await self._connection.load(table, rows)
 
     async def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
         row = None
@@ -47,8 +54,15 @@ class Session(Cursors):
 class BlockingSession(BlockingCursors):
     """One connection that blocks."""
 
-    def __init__(self, connection: mariadb_nb.Connection) -> None:
+    def __init__(self, connection: mariadb_nb.Connection, binary: bool) -> None:
         super().__init__("?", connection, lambda: connection.cursor(stream=True))
+        self._binary = binary
+
+    def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        if self._binary:
+            self.change_many(sql, rows)
+        else:
+            self._connection.load(table, rows)
 
     def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
         row = None
@@ -63,9 +77,9 @@ class BlockingSession(BlockingCursors):
 
 async def connect(place: Place, binary: bool) -> Session:
     """Connect."""
-    return Session(await mariadb_nb.aio.connect(**_options(place, binary)))
+    return Session(await mariadb_nb.aio.connect(**_options(place, binary)), binary)
 
 
 def connect_blocking(place: Place, binary: bool) -> BlockingSession:
     """Connect."""
-    return BlockingSession(mariadb_nb.connect(**_options(place, binary)))
+    return BlockingSession(mariadb_nb.connect(**_options(place, binary)), binary)

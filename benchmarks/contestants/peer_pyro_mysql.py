@@ -53,6 +53,9 @@ class _Session:
     async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
         await self._connection.exec_bulk_insert_or_update(sql, rows)
 
+    async def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        await self.change_many(sql, rows)
+
     async def close(self) -> None:
         await self._connection.close()
 
@@ -89,6 +92,9 @@ class _BlockingSession:
 
     def change_many(self, sql: str, rows: Sequence[Row]) -> None:
         self._connection.exec_bulk_insert_or_update(sql, rows)
+
+    def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        self.change_many(sql, rows)
 
     def close(self) -> None:
         self._connection.close()

@@ -47,6 +47,9 @@ class Session(Protocol):
     async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
         """Execute with each row as parameters, by what is meant for that."""
 
+    async def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        """Fill a table by whatever takes rows; or by ``sql``, which inserts one."""
+
     async def close(self) -> None:
         """End the connection."""
 
@@ -69,6 +72,7 @@ class BlockingSession(Protocol):
     def stream(self, sql: str) -> int: ...
     def change(self, sql: str) -> None: ...
     def change_many(self, sql: str, rows: Sequence[Row]) -> None: ...
+    def load(self, table: str, sql: str, rows: Sequence[Row]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -128,6 +132,9 @@ class Cursors:
     async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
         await self._cursor.executemany(sql, rows)
 
+    async def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        await self.change_many(sql, rows)
+
     async def close(self) -> None:
         ended = self._close()
         if ended is not None:
@@ -181,6 +188,9 @@ class BlockingCursors:
     def change_many(self, sql: str, rows: Sequence[Row]) -> None:
         self._cursor.executemany(sql, rows)
 
+    def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        self.change_many(sql, rows)
+
     def close(self) -> None:
         self._connection.close()
 
@@ -217,6 +227,9 @@ class Blocking:
 
     async def change_many(self, sql: str, rows: Sequence[Row]) -> None:
         self._session.change_many(sql, rows)
+
+    async def load(self, table: str, sql: str, rows: Sequence[Row]) -> None:
+        self._session.load(table, sql, rows)
 
     async def close(self) -> None:
         self._session.close()
