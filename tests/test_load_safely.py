@@ -114,6 +114,41 @@ async def test_many_statements(world: World, file: Path) -> None:
     assert not conn.closed
 
 
+@pytest.mark.parametrize("prepare", [True, False, None])
+@in_every_world
+async def test_statement_that_could_be_prepared(
+    world: World, file: Path, prepare: bool | None
+) -> None:
+    table = await world.table("x TEXT")
+    conn = await world.connect(prepare_threshold=1)
+    sql = f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table} SET x = ?"
+    cur = conn.cursor(prepare=prepare)
+    for _ in range(3):
+        with pytest.raises(mariadb_nb.NotSupportedError, match="loaded nothing"):
+            await cur.execute(sql, ("x",))
+    cur = await conn.execute(f"SELECT 'a secret', COUNT(*) FROM {table}")
+    assert await cur.fetchall() == [("a secret", 0)]
+
+
+@in_every_world
+async def test_statement_of_a_pipeline(world: World, file: Path) -> None:
+    """What was sent behind it would be taken for the file: that is the end."""
+    table = await world.table("x TEXT")
+    conn = await world.connect(autocommit=True)
+    local = f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table}"
+
+    async def send() -> None:
+        async with conn.pipeline() as pipe:
+            for sql in ("SELECT 1", local, f"INSERT INTO {table} VALUES ('x')"):
+                pipe.execute(sql)
+
+    with pytest.raises(mariadb_nb.Error):
+        await send()
+    assert conn.broken
+    cur = await (await world.connect()).execute(f"SELECT COUNT(*) FROM {table}")
+    assert await cur.fetchall() == [(0,)]
+
+
 # ---- servers that ask for files ------------------------------------------------------
 
 

@@ -65,6 +65,7 @@ typedef struct wire_statement {
     MYSQL_STMT *stmt;                    /* owned, until this is dropped */
     PyObject *columns;  /* owned: a tuple as of its preparation; NULL: none; constant */
     Py_ssize_t markers; /* how many parameters the server counts; constant */
+    bool is_load;       /* it may ask for a file; constant */
     PyObject *shown;    /* owned: the columns of its last result, or NULL */
     wire_plan *plan;    /* owned: for those columns, if it was used before; or NULL */
 } wire_statement;
@@ -266,6 +267,8 @@ void wire_infile_answer(MYSQL *mysql, wire_channel *channel);
 /* Reads bytes, which are borrowed then, (descriptor, place) of a file, or None.  0, or -1. */
 int wire_infile_read(PyObject *source, wire_infile *infile);
 void wire_infile_forget(wire_channel *self);
+/* Whether a word of the statement is LOAD. */
+bool wire_is_load(PyObject *sql);
 /* Whether the statement got what it asked for, and asked for what it was given.  0 or -1. */
 int wire_infile_check(wire_channel *self);
 

@@ -25,9 +25,8 @@
 
 /* ---- What the library calls ---------------------------------------------------- */
 
-/* Whether a word of the statement is LOAD. */
-static bool
-has_load(PyObject *sql)
+bool
+wire_is_load(PyObject *sql)
 {
     wire_scan scan;
     wire_token token;
@@ -41,6 +40,14 @@ has_load(PyObject *sql)
         }
     } while (token.kind != WIRE_END);
     return false;
+}
+
+/* Whether the statement that is being answered may ask for a file. */
+static bool
+may_ask(const wire_channel *self)
+{
+    return self->sql != NULL ? wire_is_load(self->sql)
+                             : self->statement != NULL && self->statement->is_load;
 }
 
 static int
@@ -58,7 +65,7 @@ infile_init(void **data, const char *Py_UNUSED(name), void *user)
     }
     channel->infile.given = false;
     channel->infile.refused = true;
-    return channel->sql != NULL && has_load(channel->sql) ? 0 : 1;
+    return may_ask(channel) ? 0 : 1;
 }
 
 /* Reads from a file's own place: whoever else has it open does not notice.  Or -1. */
@@ -114,8 +121,8 @@ static int
 infile_error(void *Py_UNUSED(data), char *text, unsigned int size)
 {
     static const char refusal[] =
-        "the server asked for a file, as for LOAD DATA LOCAL INFILE, in "
-        "reply to a statement that has none, and got nothing";
+        "the server asked for a file, as for LOAD DATA LOCAL INFILE, "
+        "where it was given none, and got nothing";
 
     if (size > 0) {
         const size_t length = size > sizeof(refusal) ? sizeof(refusal) - 1 : size - 1;

@@ -366,6 +366,7 @@ end_prepare(wire_channel *self, int64_t Py_UNUSED(until))
     if (self->discarding) {
         return complete(self);
     }
+    self->statement->is_load = wire_is_load(self->sql);
     if (wire_statement_prepared(self->statement) == 0) {
         outcome = Py_NewRef((PyObject *)self->statement);
     }
