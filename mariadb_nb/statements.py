@@ -71,7 +71,9 @@ class Entry:
 
 def is_silencing(sql: str) -> bool:
     """Whether a text may change what the server tells (``session_track_...``)."""
-    return "session_track" in sql.lower()
+    lower = sql.lower()
+    # What EXECUTE executes is not to be seen.
+    return "session_track" in lower or lower.lstrip().startswith("execute")
 
 
 def scanned(sql: str, mode: int) -> Template | None:

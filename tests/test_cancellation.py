@@ -12,15 +12,14 @@ from typing import Any, Self
 from unittest import mock
 
 import pytest
+from cancellation_scenarios import SCENARIOS, Scenario
 from cancellation_support import (
-    SCENARIOS,
     WAYS,
     Closed,
     Interrupted,
     Plan,
     Relay,
     Runner,
-    Scenario,
     Witness,
     nothing_left,
     points,

@@ -14,11 +14,10 @@ from unittest import mock
 
 import pytest
 import trio
+from cancellation_scenarios import SCENARIOS, Scenario
 from cancellation_support import (
-    SCENARIOS,
     Plan,
     Relay,
-    Scenario,
     Witness,
     nothing_left,
     points,
