@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 PLAIN: Final = _wire.Reading(0)
 #: What the server says of statements that it executes, but cannot prepare:
 #: ER_PARSE_ERROR (a parameter where only a literal is possible), ER_WRONG_ARGUMENTS,
-#: ER_NOT_SUPPORTED_YET, ER_UNSUPPORTED_PS, ER_PS_MANY_PARAM, ER_PS_NO_RECURSION.
-UNPREPARABLE: Final = frozenset({1064, 1210, 1235, 1295, 1390, 1444})
+#: ER_NOT_SUPPORTED_YET, ER_UNSUPPORTED_PS, ER_PS_MANY_PARAM, ER_PS_NO_RECURSION and
+#: ER_ILLEGAL_PARAMETER_DATA_TYPES (of a parameter that it does not know yet).
+UNPREPARABLE: Final = frozenset({1064, 1210, 1235, 1295, 1390, 1444, 4078, 4079})
 #: ER_MAX_PREPARED_STMT_COUNT_REACHED.
 TOO_MANY: Final = 1461
 #: What it says instead of executing one: ER_UNKNOWN_STMT_HANDLER, ER_NEED_REPREPARE.
