@@ -17,7 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from . import parameters
-from ._cursor import DEFAULT, Parameters
+from ._cursor import DEFAULT, Parameters, refuse_text
 from ._results import END, Results
 from .errors import (
     Busy,
@@ -233,7 +233,7 @@ class PipelineBase:
         """
         self._check_open()
         if not isinstance(sql, str):
-            raise TypeError(f"a statement is a str, not {type(sql).__name__}")
+            refuse_text("a statement", sql)
         connection, session = self._connection, self._session
         mode: int | None = None
         if params is not None:
