@@ -185,7 +185,7 @@ def cont_of_another_handle(transport: str) -> None:
     waiting.finish()
 
     statements = [lib.mysql_stmt_init(mysql) for _ in range(2)]
-    sql = b"SELECT SLEEP(0.05)"
+    sql = b"SELECT SLEEP(0.2)"
     for stmt in statements:
         assert (
             drive(

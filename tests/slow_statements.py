@@ -20,6 +20,9 @@ LONG_BATCH: Final = f"DO ? + ({LONG})"
 SHORT: Final = 0.05
 SOON: Final = 10.0
 
+#: Seconds after which they are ended if something has to be over before.
+LATER: Final = 0.5
+
 
 async def still_right(conn: aio.Connection) -> None:
     """Nothing that came before is taken for an answer."""

@@ -46,11 +46,11 @@ ROWS = "SELECT seq, REPEAT('x', 500) FROM seq_1_to_3000"
 
 
 def waiting(wire: Wire) -> Any:
-    return wire.channel.query(b"SELECT SLEEP(0.02), 'of the first'", READING, False)
+    return wire.channel.query(b"SELECT SLEEP(0.2), 'of the first'", READING, False)
 
 
 def ahead(wire: Wire) -> Any:
-    texts = [b"SELECT SLEEP(0.02), 'of the first'", b"SELECT 'of the second'"]
+    texts = [b"SELECT SLEEP(0.2), 'of the first'", b"SELECT 'of the second'"]
     wire.answers = []
     return wire.channel.pipeline(texts, READING, wire.answers)
 
@@ -284,7 +284,7 @@ def test_both_layers_in_turn(wire: Wire) -> None:
     lib.mysql_free_result(result)
     wire.works()
     ret = ffi.new("int *")
-    status = lib.mysql_real_query_start(ret, wire.mysql, b"SELECT SLEEP(0.02)", 18)
+    status = lib.mysql_real_query_start(ret, wire.mysql, b"SELECT SLEEP(0.2)", 17)
     assert isinstance(outcome_of(lambda: METHODS["query"](wire.channel)), Busy)
     assert isinstance(outcome_of(wire.channel.close), Busy)
     while status:

@@ -268,7 +268,7 @@ def test_several_are_on_their_way_at_once(wire: Wire, unix: Wire) -> None:
 
 
 def test_a_single_statement_is_not_ahead_of_any(unix: Wire) -> None:
-    outcome = unix.channel.pipeline([b"SELECT SLEEP(0.01)"], READING, [])
+    outcome = unix.channel.pipeline([b"SELECT SLEEP(0.2)"], READING, [])
     assert outcome == 1
     assert not unix.channel.ahead
     unix.finish(outcome)
@@ -305,7 +305,7 @@ def test_wrong_arguments(unix: Wire, arguments: tuple[Any, ...]) -> None:
 def test_nothing_else_is_done_meanwhile(wire: Wire) -> None:
     channel = wire.channel
     answers: list[Any] = []
-    texts = [b"SELECT SLEEP(0.02), 'first'", b"SELECT 'second'"]
+    texts = [b"SELECT SLEEP(0.2), 'first'", b"SELECT 'second'"]
     outcome = channel.pipeline(texts, READING, answers)
     for call in (
         lambda: channel.pipeline([b"SELECT 'mixed up'"], READING, answers),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from pipeline_support import KEYED, error_of
-from slow_statements import LONG, SHORT, still_right
+from slow_statements import LATER, LONG, SHORT, still_right
 from worlds import World, in_every_world
 
 from mariadb_nb import aio
@@ -94,7 +94,7 @@ async def test_timeout_goes_before_the_error_of_a_statement(world: World) -> Non
     conn = await world.connect()
 
     async def work() -> None:
-        async with conn.pipeline(timeout=SHORT) as pipe:
+        async with conn.pipeline(timeout=LATER) as pipe:
             pipe.execute("nonsense")
             pipe.execute(LONG)
 
@@ -112,7 +112,7 @@ async def test_timeout_ends_what_was_sent_ahead(world: World) -> None:
     conn, witness = await world.connect(autocommit=True), await world.connect()
 
     async def work() -> None:
-        async with conn.pipeline(timeout=SHORT) as pipe:
+        async with conn.pipeline(timeout=LATER) as pipe:
             kept.first = pipe.execute("SELECT 1")
             kept.results = [pipe.execute(LONG)]
             sql = f"INSERT INTO {table} VALUES (?, 'never')"
@@ -156,7 +156,7 @@ async def test_what_waits_yet_is_left_when_a_sync_is_interrupted(world: World) -
         long = pipe.execute(f"SET @a = ({LONG})")
         last = pipe.execute("SELECT 'last'")
         with pytest.raises(OperationTimeout):
-            await pipe.sync(timeout=SHORT)
+            await pipe.sync(timeout=LATER)
         assert long.done
         assert not last.done
     assert last.fetchone() == ("last",)

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from slow_statements import LONG, SHORT, still_right
+from slow_statements import LATER, LONG, still_right
 from worlds import World, in_every_world
 
 import mariadb_nb
@@ -336,7 +336,7 @@ async def test_block_that_is_interrupted(world: World) -> None:
 
 
 async def interrupted(conn: aio.Connection, statements: list[str]) -> None:
-    async with conn.transaction(), conn.pipeline(timeout=SHORT) as pipe:
+    async with conn.transaction(), conn.pipeline(timeout=LATER) as pipe:
         for sql in statements:
             pipe.execute(sql)
 

@@ -158,7 +158,7 @@ def test_option_set_on_an_open_connection(connector: Connect, transport: str) ->
     result = lib.mysql_store_result(mysql)
     lib.mysql_free_result(result)
     box = ffi.new("int *")
-    assert lib.mysql_real_query_start(box, mysql, b"DO SLEEP(0.01)", 14)
+    assert lib.mysql_real_query_start(box, mysql, b"DO SLEEP(0.2)", 13)
     assert lib.mysql_options(mysql, lib.MYSQL_OPT_NONBLOCK, ffi.NULL) != 0
     assert lib.mysql_errno(mysql) == lib.CR_COMMANDS_OUT_OF_SYNC
 
