@@ -18,7 +18,6 @@ from .errors import (
     DataError,
     Error,
     IntegrityError,
-    NotSupportedError,
     OperationalError,
     ProgrammingError,
 )
@@ -27,6 +26,7 @@ from .state import READY
 if TYPE_CHECKING:
     from ._connection import ConnectionBase
     from ._wire import Reading, Reply, Statement, Template
+    from .statements import Entry
     from .wait import Operation
 
 #: Bytes of a statement of many rows, if the server takes them, and how many every
@@ -42,9 +42,11 @@ COMPRESSED: Final = 1 << 15
 #: is one statement, anything else is one for each row.
 ENOUGH_TO_INSERT: Final = 32
 ENOUGH_TO_CHANGE: Final = 3
-#: ER_UNSUPPORTED_PS: what the server says of a statement that takes no arrays, before
-#: it executes anything.
-NO_ARRAYS: Final = 1295
+#: The same if it is prepared already.
+ENOUGH_AGAIN: Final = 2
+#: What the server says before it executes anything: ER_UNKNOWN_STMT_HANDLER, and
+#: ER_UNSUPPORTED_PS of a statement that takes no arrays.
+NOT_EXECUTED: Final = frozenset({1243, 1295})
 #: The first version that tells which row of an INSERT failed.
 TELLS_ROW: Final = (10, 7, 0)
 #: Leaves what SHOW WARNINGS says as it is.
@@ -101,28 +103,37 @@ class Many:
             rows: what ``execute`` takes, for each row.
             bulk: whether it is to be prepared; None if where that means the same.
         """
-        template = self._template
-        if bulk is None:
-            bulk = template.equivalent
-        if bulk and template.bulk and self._session.takes_bulks:
-            batch = template.batch
-            enough = ENOUGH_TO_INSERT if batch else ENOUGH_TO_CHANGE
+        entry = self._entry(bulk)
+        if entry is not None:
+            enough = ENOUGH_TO_INSERT if self._template.batch else ENOUGH_TO_CHANGE
+            if entry.statement is not None:
+                enough = ENOUGH_AGAIN
             if not isinstance(rows, list | tuple):
                 rows = iter(rows)
                 some = list(islice(rows, enough))
                 rows = chain(some, rows) if len(some) == enough else some
             if not isinstance(rows, list | tuple) or len(rows) >= enough:
-                rows = yield from self._execute_bulks(rows)
+                rows = yield from self._execute_bulks(entry, rows)
         yield from self._execute_texts(rows)
         if self._rows and self.replies[0].has_rows:
             self.replies[0].rows[:] = self._rows
 
     # Array binding
 
-    def _execute_bulks(self, rows: Iterable[Any]) -> Operation[Iterable[Any]]:
+    def _entry(self, bulk: bool | None) -> Entry | None:
+        """What is known of the statement, if it takes arrays."""
+        session = self._session
+        if bulk is False or not (self._template.bulk and session.takes_bulks):
+            return None
+        entry = session.chosen(self._sql, True)
+        return entry if entry is not None and (bulk or entry.automatic) else None
+
+    def _execute_bulks(
+        self, entry: Entry, rows: Iterable[Any]
+    ) -> Operation[Iterable[Any]]:
         """Execute the statement with arrays of parameters; returns the rows left."""
         session, template = self._session, self._template
-        statement = yield from self._prepared()
+        statement = yield from self._prepared(entry)
         if statement is None:
             return rows
         longest = yield from self._connection._longest_statement(self._deadline)
@@ -137,10 +148,11 @@ class Many:
             )
             try:
                 replies = yield from self._told(operation, ahead)
-            except NotSupportedError as error:
-                # Another error may come from the middle of a request.
-                if error.errno != NO_ARRAYS or self._done:
+            except DatabaseError as error:
+                # Any other one may come from the middle of a request.
+                if error.errno not in NOT_EXECUTED or self._done:
                     raise
+                session.statements.drop(entry)
                 return again
             if replies is None:
                 return chain(*ahead.rest())
@@ -151,21 +163,19 @@ class Many:
                 counted = yield from session.command(ASK_WARNINGS, self._deadline)
                 self.warnings = before + counted[0].rows[0][0]
 
-    def _prepared(self) -> Operation[Statement | None]:
+    def _prepared(self, entry: Entry) -> Operation[Statement | None]:
         """The statement as the server prepared it; None if it cannot.
 
         Why it cannot is told when it is sent as text.
         """
-        session, sql = self._session, self._template.preparable
-        if sql is None:
-            return None
+        if entry.statement is not None:
+            return entry.statement
         try:
-            statement = yield from session.prepare(sql, self._deadline)
+            return (yield from self._session.prepare_entry(entry, True, self._deadline))
         except OperationalError:
             raise  # it is about the moment
         except DatabaseError:
             return None
-        return statement if statement.markers == self._template.count else None
 
     # Statements as text
 

@@ -504,6 +504,35 @@ async def test_server_that_has_no_arrays(
 
 
 @in_every_world
+async def test_statement_that_is_prepared_already_is_used(world: World) -> None:
+    """For fewer rows than those for which one would be prepared."""
+    conn = await filled(world, [])
+    for n in range(3):
+        await conn.executemany(INSERT, [(n * 50 + i, "x") for i in range(50)])
+    requests = await Requests(conn).start()
+    for n in range(3):
+        await conn.executemany(INSERT, [(500 + n, "y"), (600 + n, "z")])
+    assert await requests.sent() == 3
+    assert await counted(conn, "Com_stmt_prepare") == 1
+    assert await counted(conn, "Com_stmt_execute") == 6
+    assert len(await contents(conn)) == 156
+
+
+@in_every_world
+async def test_server_that_has_no_room_for_another_statement(world: World) -> None:
+    conn, root = await filled(world, []), await world.connect("root")
+    cur = await root.execute("SELECT @@max_prepared_stmt_count")
+    limit = await cur.fetchone()
+    try:
+        await root.execute("SET GLOBAL max_prepared_stmt_count = 0")
+        await conn.executemany(INSERT, ROWS)
+    finally:
+        await root.execute("SET GLOBAL max_prepared_stmt_count = ?", limit)
+    assert await contents(conn) == ROWS
+    assert await counted(conn, "Com_stmt_execute") == 0
+
+
+@in_every_world
 async def test_statement_that_cannot_be_prepared_says_so_as_text(world: World) -> None:
     conn = await world.connect()
     with pytest.raises(mariadb_nb.ProgrammingError) as raised:
