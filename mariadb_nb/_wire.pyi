@@ -166,6 +166,7 @@ class Template:
         self,
         params: tuple[Any, ...] | list[Any] | Mapping[str, Any],
         encoders: Mapping[type, Callable[[Any], object]] | None = None,
+        row: int = -1,
         /,
     ) -> Bound | None: ...
     @property

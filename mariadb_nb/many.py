@@ -114,7 +114,10 @@ class Many:
                 rows = chain(some, rows) if len(some) == enough else some
             if not isinstance(rows, list | tuple) or len(rows) >= enough:
                 rows = yield from self._execute_bulks(entry, rows)
-        yield from self._execute_texts(rows)
+        if self._template.batch:
+            yield from self._execute_texts(rows)
+        else:
+            yield from self._execute_each(rows, bulk)
         if self._rows and self.replies[0].has_rows:
             self.replies[0].rows[:] = self._rows
 
@@ -177,7 +180,28 @@ class Many:
         except DatabaseError:
             return None
 
-    # Statements as text
+    # A statement for each row
+
+    def _execute_each(self, rows: Iterable[Any], asked: bool | None) -> Operation[None]:
+        """Execute the statement for each row, as a cursor executes it alone."""
+        session, encoders = self._session, self._connection._encoders
+        for row in rows:
+            template = parameters.template(self._sql, session.mode)
+            arguments = row, encoders, self._done
+            entry = session.chosen(self._sql, asked)
+            bound = template.bind(*arguments) if entry is not None else None
+            if entry is not None and bound is not None:
+                text = template.render, arguments
+                operation = session.run(
+                    entry, bound, *text, self._reading, asked, None, self._deadline
+                )
+            else:
+                operation = session.query(
+                    template.render(*arguments), self._reading, deadline=self._deadline
+                )
+            self._add((yield from self._told(operation, 1)), 1)
+
+    # Statements of many rows
 
     def _execute_texts(self, rows: Iterable[Any]) -> Operation[None]:
         for text, count in (yield from self._texts(rows)):
@@ -188,8 +212,6 @@ class Many:
 
     def _texts(self, rows: Iterable[Any]) -> Operation[Iterator[tuple[bytes, int]]]:
         """The statements for the rows, of as many as the server takes at once."""
-        if not self._template.batch:
-            return self._render(rows, self._batch)
         rows, again = tee(rows)
         texts = self._render(rows, self._batch)
         first = next(texts, None)
@@ -205,9 +227,7 @@ class Many:
         self, rows: Iterable[Any], max_bytes: int
     ) -> Iterator[tuple[bytes, int]]:
         encoders = self._connection._encoders
-        return parameters.render_many(
-            self._template, rows, encoders, max_bytes, self._done
-        )
+        return self._template.batches(rows, max_bytes, encoders, self._done)
 
     # What came of it
 

@@ -7,7 +7,7 @@ themselves are in C (``csrc/wire/template.h``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -21,7 +21,6 @@ __all__ = [
     "Rows",
     "plain",
     "render",
-    "render_many",
     "rows_of",
     "template",
 ]
@@ -123,27 +122,3 @@ def rows_of(sql: str, rows: Rows, mode: int) -> Iterable[Any]:
         return found
     names = found.column_names
     return (dict(zip(names, row, strict=True)) for row in found)
-
-
-def render_many(
-    found: Template,
-    rows: Iterable[Any],
-    encoders: Encoders | None,
-    max_bytes: int,
-    first: int = 0,
-) -> Iterator[tuple[bytes, int]]:
-    """Write a statement for many rows of parameters: one for all of them, or one each.
-
-    Args:
-        found: the statement, of ``template``.
-        rows: what ``render`` takes, for each row.
-        encoders: as for ``render``.
-        max_bytes: how long a statement for several rows may be.
-        first: the number of the first row, for errors.
-
-    Returns:
-        The statements, each with the number of its rows.
-    """
-    if found.batch:
-        return found.batches(rows, max_bytes, encoders, first)
-    return ((found.render(row, encoders, n), 1) for n, row in enumerate(rows, first))

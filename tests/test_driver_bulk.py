@@ -148,8 +148,8 @@ async def test_what_is_compressed_is_sent_in_smaller_pieces(
 async def test_few_rows_are_not_worth_it(world: World) -> None:
     conn = await filled(world, [])
     await conn.executemany(INSERT, ROWS[: ENOUGH_TO_INSERT - 1])
-    await conn.executemany("UPDATE bulk SET text = ? WHERE x = ?", [("a", 1), ("b", 2)])
     assert await counted(conn, "Com_stmt_prepare") == 0
+    await conn.executemany("UPDATE bulk SET text = ? WHERE x = ?", [("a", 1), ("b", 2)])
     assert (await contents(conn))[:4] == [ROWS[0], (1, "a"), (2, "b"), ROWS[3]]
 
 
@@ -273,7 +273,7 @@ async def test_what_is_computed_is_the_same_for_each_row(
             f"UPDATE bulk SET v = {expression} WHERE k = ?", [row[::-1] for row in rows]
         )
         prepared = await counted(conn, "Com_stmt_prepare") - before
-        assert prepared == (prepare is True and "SELECT" not in expression)
+        assert prepared == (prepare is True)
         updated = await (await conn.execute("SELECT v FROM bulk")).fetchall()
         for row in rows:
             await conn.execute(f"INSERT INTO single VALUES (?, {expression})", row)
@@ -457,6 +457,36 @@ async def test_lists_are_written_into_the_text(world: World) -> None:
     texts = [text for _, text in await contents(conn)]
     assert texts[:8] == [ROWS[0][1], *"aabccc", ROWS[7][1]]
     assert texts[49] == "d"
+
+
+@pytest.mark.parametrize(("prepare", "executed"), [(None, 4), (True, 5), (False, 0)])
+@in_every_world
+async def test_what_has_no_arrays_is_prepared_as_if_it_were_executed_alone(
+    world: World, prepare: bool | None, executed: int
+) -> None:
+    conn = await filled(world, ROWS[:9])
+    cur = conn.cursor(prepare=prepare)
+    before = await counted(conn, "Com_stmt_execute")
+    sql = "SELECT x FROM bulk WHERE x = ? AND x IN (SELECT x FROM bulk)"
+    await cur.executemany(sql, [(n,) for n in (5, 3, 99, 8, 1)])
+    assert await cur.fetchall() == [(5,), (3,), (8,), (1,)]
+    assert await counted(conn, "Com_stmt_execute") - before == executed
+    with pytest.raises(mariadb_nb.DataError, match=r"^rows\[2\]\[0\] is no finite"):
+        await cur.executemany(sql, [(1,), (2,), (float("nan"),)])
+    sql = "UPDATE bulk SET text = ? WHERE x = (SELECT ?) AND x IN ?"
+    await cur.executemany(sql, [("a", 3, [3, 4]), ("b", 4, [4])])
+    assert (await contents(conn))[3:5] == [(3, "a"), (4, "b")]
+
+
+@in_every_world
+async def test_each_row_is_written_as_the_server_reads_it_then(world: World) -> None:
+    conn = await world.connect()
+    await conn.executemany(
+        "SET @said = ?, sql_mode = ?",
+        [("a\\n", "NO_BACKSLASH_ESCAPES"), ("b\\n", ""), ("c\\n'", "ANSI_QUOTES")],
+    )
+    cur = await conn.execute("SELECT @said, @@sql_mode")
+    assert await cur.fetchone() == ("c\\n'", "ANSI_QUOTES")
 
 
 @in_every_world

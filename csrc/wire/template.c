@@ -219,6 +219,21 @@ wire_check_encoders(PyObject *given, PyObject **encoders /* borrowed */)
     return count < 0 ? -1 : 0;
 }
 
+/* What render() and bind() take behind the parameters. */
+static int
+parse_row(const char *method, PyObject *const *args, Py_ssize_t count, wire_encoding *how)
+{
+    if (count < 1 || count > 3) {
+        PyErr_Format(PyExc_TypeError, "%s() takes 1 to 3 arguments, not %zd", method, count);
+        return -1;
+    }
+    if (wire_check_encoders(count >= 2 ? args[1] : Py_None, &how->encoders) < 0) {
+        return -1;
+    }
+    how->row = count == 3 ? PyLong_AsSsize_t(args[2]) : -1;
+    return count == 3 && how->row == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
 PyDoc_STRVAR(template_render_doc,
              "render($self, params, encoders=None, row=-1, /)\n--\n\n"
              "The statement with its parameters, as bytes in UTF-8.\n\n"
@@ -237,14 +252,7 @@ template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
     wire_writer writer;
     PyObject *statement = NULL; /* new */
 
-    if (count < 1 || count > 3) {
-        PyErr_Format(PyExc_TypeError, "render() takes 1 to 3 arguments, not %zd", count);
-        return NULL;
-    }
-    if (wire_check_encoders(count >= 2 ? args[1] : Py_None, &how.encoders) < 0) {
-        return NULL;
-    }
-    if (count == 3 && (how.row = PyLong_AsSsize_t(args[2])) == -1 && PyErr_Occurred()) {
+    if (parse_row("render", args, count, &how) < 0) {
         return NULL;
     }
     wire_writer_start(&writer);
@@ -256,7 +264,7 @@ template_render(PyObject *object, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(template_bind_doc,
-             "bind($self, params, encoders=None, /)\n--\n\n"
+             "bind($self, params, encoders=None, row=-1, /)\n--\n\n"
              "The parameters for a prepared statement of the same text: a Bound.\n\n"
              "Takes and raises what render() does.  None if one of them can only be written\n"
              "into the text: a list, a negative duration, or no number of rows for LIMIT.");
@@ -267,11 +275,7 @@ template_bind(PyObject *object, PyObject *const *args, Py_ssize_t count)
     wire_template *self = (wire_template *)object;
     wire_encoding how = {.state = self->state, .mode = self->mode, .row = -1};
 
-    if (count < 1 || count > 2) {
-        PyErr_Format(PyExc_TypeError, "bind() takes 1 or 2 arguments, not %zd", count);
-        return NULL;
-    }
-    if (wire_check_encoders(count == 2 ? args[1] : Py_None, &how.encoders) < 0) {
+    if (parse_row("bind", args, count, &how) < 0) {
         return NULL;
     }
     return wire_bind(self, args[0], &how);
