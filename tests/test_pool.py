@@ -314,19 +314,6 @@ async def test_pool_can_be_resized(world: World) -> None:
 
 
 @in_every_world
-async def test_drain_replaces_all_connections(world: World) -> None:
-    async with world.pool(min_size=2) as pool:
-        await pool.warm_up()
-        async with pool.acquire() as conn:
-            old = conn.thread_id
-            pool.drain()
-        await pool.warm_up()
-        async with pool.acquire() as conn, pool.acquire() as other:
-            assert min(conn.thread_id, other.thread_id) > old
-        assert pool.stats().closed == {"drained": 2}
-
-
-@in_every_world
 async def test_close_takes_back_what_is_lent_at_its_deadline(world: World) -> None:
     pool = world.pool()
     async with pool.acquire() as conn:

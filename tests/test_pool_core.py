@@ -267,6 +267,20 @@ def test_resize_to_what_cannot_be_is_refused(sizes: tuple[int, int]) -> None:
     assert play.core.settings.max_size == 4
 
 
+def test_drain_takes_back_at_its_deadline_what_is_lent() -> None:
+    play = Play(max_size=3)
+    slow, lent = play.lend()
+    quick, other = play.lend()
+    assert play("drain", 10) == []
+    assert play("drain", 20) == []  # the first one counts
+    assert play("release", quick) == [Close(other, "drained")]
+    _, fresh = play.lend()
+    assert play.at(9) == []
+    assert play.at(10) == [Close(lent, "drained")]
+    assert slow.loan is None
+    assert [*play.core.slots] == [fresh]
+
+
 def test_drain_replaces_every_connection() -> None:
     play = Play(min_size=1)
     idle, _ = play.open(2)

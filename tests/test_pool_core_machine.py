@@ -262,11 +262,11 @@ class PoolMachine(RuleBasedStateMachine):
     def resize(self, low: int, high: int) -> None:
         self.tell("resize", min(low, high), high)
 
-    @rule()
-    def drain(self) -> None:
+    @rule(patience=st.sampled_from([0.0, 5.0, inf]))
+    def drain(self, patience: float) -> None:
         # From now on these must not be lent: as if they were lost.
         self.lost.update(slot for slot, work in self.work.items() if work != "connect")
-        self.tell("drain")
+        self.tell("drain", self.now + patience)
 
     @rule(patience=st.sampled_from([0.0, 5.0, inf]))
     @precondition(lambda self: not self.core.closing or self.ends)

@@ -1,4 +1,4 @@
-"""How idle connections end, and borrowers who leave what is not over."""
+"""How connections end: idle ones, drained ones, and where something is not over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from peers import Peer, pass_on
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb.errors import Error
+from mariadb_nb.errors import Error, InterfaceError
 from mariadb_nb.server import TemporaryServer
 
 
@@ -109,6 +109,32 @@ async def test_statement_that_is_not_over_is_nobody_elses(world: World) -> None:
             found = await (await other.execute("SELECT 'mine'")).fetchall()
             assert found == [("mine",)]
         assert pool.stats().closed == {"broken": 1}
+
+
+@in_every_world
+async def test_drain_replaces_all_connections(world: World) -> None:
+    async with world.pool(min_size=2) as pool:
+        await pool.warm_up()
+        async with pool.acquire() as conn:
+            old = conn.thread_id
+            pool.drain()
+        await pool.warm_up()
+        async with pool.acquire() as conn, pool.acquire() as other:
+            assert min(conn.thread_id, other.thread_id) > old
+        assert pool.stats().closed == {"drained": 2}
+
+
+@in_every_world
+async def test_drain_takes_back_what_is_lent_at_its_deadline(world: World) -> None:
+    async with world.pool(max_size=1) as pool:
+        async with pool.acquire() as conn:
+            first = conn.thread_id
+            pool.drain(timeout=0.01)
+            async with pool.acquire() as other:  # which has to wait for that
+                assert other.thread_id != first
+            with pytest.raises(InterfaceError):
+                await conn.ping()
+        assert pool.stats().closed == {"drained": 1}
 
 
 def test_all_pools_of_threads_share_one_thread(mariadb_server: TemporaryServer) -> None:

@@ -127,10 +127,14 @@ class Pool(PoolBase):
         self._begin()
         self._tell(self._core.resize, min_size, max_size)
 
-    def drain(self) -> None:
-        """Replace every connection: idle ones now, others when they come back."""
+    def drain(self, *, timeout: float | None = None) -> None:
+        """Replace every connection: idle ones now, others when they come back.
+
+        Args:
+            timeout: seconds after which what is still lent is closed as well.
+        """
         self._begin()
-        self._tell(self._core.drain)
+        self._tell(self._core.drain, Borrower(self._patience(timeout)).deadline)
 
     async def close(self, *, timeout: float | None = 10.0) -> None:
         """Lend nothing any more, and close every connection.

@@ -19,6 +19,8 @@ a slot's connection did after the slot was given up is passed over.
 
 from __future__ import annotations
 
+from math import inf
+
 from .decisions import Note, Reset, Why
 from .slots import CHECKING, CONNECTING, IDLE, RESETTING, Slot, Waiter
 from .stats import Stats
@@ -188,13 +190,16 @@ class PoolCore(Steps):
             self._retire(slot, "surplus")
         self._settle()
 
-    def drain(self, now: float) -> None:
-        """Lend none of the present connections again; new ones take their place."""
+    def drain(self, now: float, deadline: float = inf) -> None:
+        """Lend none of the present connections again; new ones take their place.
+
+        What is lent is taken back at the deadline.
+        """
         self._begin(now)
         for slot in self.slots:
-            slot.drained = slot.place != CONNECTING
-        for slot in list(self.slots.idle):
-            self._retire(slot, "drained")
+            if slot.place != CONNECTING:
+                slot.drained, slot.recall = True, min(slot.recall, deadline)
+                self._look_at(slot)
         self._settle()
 
     def close(self, now: float, waiter: Waiter) -> None:

@@ -46,6 +46,7 @@ class Slot:
         spread: what its lifetime and its silence are to be multiplied with.
         attempt: how many connects in a row had failed when this one began.
         drained: not to be lent again.
+        recall: when it is taken back at the latest, if it is lent.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Slot:
         "made",
         "number",
         "place",
+        "recall",
         "spread",
         "used",
     )
@@ -78,6 +80,7 @@ class Slot:
         self.spread = spread
         self.attempt = attempt
         self.drained = False
+        self.recall = inf
 
     @property
     def gone(self) -> bool:

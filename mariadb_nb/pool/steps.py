@@ -176,6 +176,7 @@ class Steps:
             self._retire(slot, "broken")
         elif slot.holder is not None:
             self._lend(slot, slot.holder)
+            self._look_at(slot)
         elif slot.place == IN_USE:  # it was being given back
             self._retire(slot, "broken")
         elif slot.place == CONNECTING and slot.made:
@@ -313,13 +314,16 @@ class Steps:
                 self._check(slot)
             else:
                 self._alarms.arm(slot, min(ping, slot.dies, slot.used + self._max_idle))
-        elif slot.place == IN_USE and slot.holder and settings.leak_after is not None:
-            due = slot.used + settings.leak_after
-            if due > now:
-                self._alarms.arm(slot, due)
+        elif slot.place == IN_USE and slot.holder is not None:
+            due = slot.used + (settings.leak_after or inf)
+            if slot.recall <= now:
+                self._retire(slot, "drained")
+            elif due > now:
+                self._alarms.arm(slot, min(due, slot.recall))
             else:
                 held, origin = now - slot.used, slot.holder.origin
                 self.todo.append(Note("held", slot, seconds=held, origin=origin))
+                self._alarms.arm(slot, slot.recall)
 
     def _reason_to_go(self, slot: Slot) -> Why | None:
         if self.closing:

@@ -16,12 +16,11 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from threading import Lock, RLock
+from threading import RLock
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias, Unpack
+from typing import Any, Final, Self, TypeAlias, Unpack
 
-from .. import runners
 from .._cursor import DEFAULT
 from ..connection import Connection
 from ..errors import Busy, InterfaceError
@@ -38,6 +37,7 @@ from .base import (
     log,
 )
 from .decisions import Check, Close, Connect, Note, Watch, Why
+from .parking import parking
 from .slots import CHECKING, CONNECTING, IDLE, RESETTING, Slot
 from .stats import Stats
 
@@ -51,37 +51,6 @@ _LONGEST: Final = 3600.0
 #: How long a connection is idle before it is watched, in seconds: what is lent again at
 #: once is looked at then, and need not be watched between.
 _SOON: Final = 0.01
-
-
-class Parking(Protocol):
-    """Where one waits until it is released."""
-
-    def acquire(self, *, timeout: float) -> bool:
-        """Wait for ``release``; False if the time is over."""
-        ...
-
-    def release(self) -> object:
-        """Let the one who waits go on."""
-        ...
-
-    def locked(self) -> bool:
-        """Whether one has to wait."""
-        ...
-
-
-def _park_thread() -> Parking:
-    lock = Lock()
-    lock.acquire()
-    return lock
-
-
-def parking() -> Callable[[], Parking]:
-    """What makes places to wait, for threads or for greenlets."""
-    if runners.default().__module__.endswith("gevent"):
-        from gevent.lock import Semaphore
-
-        return lambda: Semaphore(0)
-    return _park_thread
 
 
 class Lease:
@@ -196,10 +165,14 @@ class Pool(PoolBase):
         self._begin()
         self._tell(self._core.resize, min_size, max_size)
 
-    def drain(self) -> None:
-        """Replace every connection: idle ones now, others when they come back."""
+    def drain(self, *, timeout: float | None = None) -> None:
+        """Replace every connection: idle ones now, others when they come back.
+
+        Args:
+            timeout: seconds after which what is still lent is closed as well.
+        """
         self._begin()
-        self._tell(self._core.drain)
+        self._tell(self._core.drain, Borrower(self._patience(timeout)).deadline)
 
     def close(self, *, timeout: float | None = 10.0) -> None:
         """Lend nothing any more, and close every connection.
