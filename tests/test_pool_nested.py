@@ -10,10 +10,12 @@ import asyncio
 import gc
 import threading
 import time
+from collections.abc import Callable, Generator
 from typing import Any
 
 import opcodes
 import pytest
+import trio
 from test_pool_interrupted import check, connections, options
 
 import mariadb_nb
@@ -25,9 +27,15 @@ from mariadb_nb.pool.slots import Slot
 from mariadb_nb.server import TemporaryServer
 
 
+class _ForEver:
+    def __await__(self) -> Generator[None, None, None]:
+        while True:
+            yield
+
+
 async def _keep(pool: aio.Pool) -> None:
     async with pool.acquire():
-        await asyncio.get_running_loop().create_future()
+        await _ForEver()
 
 
 def test_task_that_is_collected_in_the_middle_of_an_event(
@@ -62,6 +70,52 @@ def test_task_that_is_collected_in_the_middle_of_an_event(
             assert pool.stats().closed["drained"] == 1
 
     asyncio.run(body())
+
+
+async def _until(holds: Callable[[], bool], pause: Callable[[float], Any]) -> None:
+    while not holds():
+        await pause(0)
+
+
+@pytest.mark.parametrize(
+    ("run", "to_thread", "sleep"),
+    [
+        (asyncio.run, asyncio.to_thread, asyncio.sleep),
+        (lambda body: trio.run(lambda: body), trio.to_thread.run_sync, trio.sleep),
+    ],
+    ids=["asyncio", "trio"],
+)
+def test_loan_that_is_collected_in_another_thread(
+    mariadb_server: TemporaryServer,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Any,
+    to_thread: Any,
+    sleep: Any,
+) -> None:
+    """It is taken back in the loop's own thread."""
+    threads: list[int] = []
+
+    async def body() -> None:
+        async with aio.Pool(**options(mariadb_server)) as pool:
+            await pool.warm_up()
+            release = pool._core.release
+
+            def noted(*arguments: Any, **more: Any) -> None:
+                threads.append(threading.get_ident())
+                release(*arguments, **more)
+
+            monkeypatch.setattr(pool._core, "release", noted)
+            keeping = _keep(pool)
+            keeping.send(None)
+            await to_thread(keeping.close)
+            await _until(lambda: pool.stats().in_use == 0, sleep)
+            assert pool.stats().closed == {"broken": 1}
+            async with pool.acquire() as conn:
+                found = await (await conn.execute("SELECT 42")).fetchall()
+                assert found == [(42,)]
+
+    run(body())
+    assert {*threads} == {threading.get_ident()}
 
 
 def test_nobody_borrows_in_the_thread_that_serves_all_pools(

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack
 
@@ -95,6 +96,7 @@ class Pool(PoolBase):
         super().__init__(url, (configure, reset, check), on_event, {**options})
         self._tasks: Tasks | None = None
         self._due = inf
+        self._thread = -1
         self._telling = False
         self._later: deque[Callable[[], None]] = deque()
         self._work: dict[Slot, Callable[[], object] | None] = {}
@@ -165,9 +167,11 @@ class Pool(PoolBase):
         tasks = self._tasks
         if tasks is None:
             tasks = self._tasks = here()
+            self._thread = get_ident()
             self._tell(self._core.tick)
         else:
             tasks.check()
+            self._thread = get_ident()
         return tasks
 
     async def _wait(self, borrower: Borrower) -> None:
@@ -228,7 +232,7 @@ class Pool(PoolBase):
         slot = borrower.loan
         if slot is None:
             return  # the pool has taken it back itself
-        if self._telling:
+        if self._telling or self._is_elsewhere():
             self._let_go(borrower)
             return
         loan = slot.lent
@@ -265,7 +269,17 @@ class Pool(PoolBase):
 
     # Carrying out what the core decides
 
+    def _is_elsewhere(self) -> bool:
+        """Whether the loop is another thread's: there the collector may be at work."""
+        if get_ident() == self._thread or self._tasks is None:
+            return False
+        return self._tasks.elsewhere()
+
     def _tell(self, event: Callable[..., None], *arguments: Any, **more: Any) -> None:
+        if self._is_elsewhere():
+            assert self._tasks is not None
+            self._tasks.pass_on(partial(self._tell, event, *arguments, **more))
+            return
         if self._telling:
             # A finalizer or a signal's handler came in the middle of another event.
             self._later.append(partial(self._tell, event, *arguments, **more))

@@ -6,6 +6,7 @@ Owns the tasks and the timer of one pool. Knows no connection and decides nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
@@ -33,6 +34,14 @@ class Tasks(Protocol):
 
     def check(self) -> None:
         """Raise InterfaceError if the caller runs on another loop."""
+        ...
+
+    def elsewhere(self) -> bool:
+        """Whether the loop runs, and not the caller, who may be in another thread."""
+        ...
+
+    def pass_on(self, function: Callable[[], object]) -> None:
+        """Have the loop call a function; from any thread."""
         ...
 
     def event(self) -> Event:
@@ -66,6 +75,18 @@ class AsyncioTasks:
     def check(self) -> None:
         if self._asyncio.get_running_loop() is not self._loop:
             raise InterfaceError(_ELSEWHERE)
+
+    def elsewhere(self) -> bool:
+        if not self._loop.is_running():
+            return False
+        try:
+            return self._asyncio.get_running_loop() is not self._loop
+        except RuntimeError:  # none runs in this thread
+            return True
+
+    def pass_on(self, function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # it was closed meanwhile
+            self._loop.call_soon_threadsafe(function)
 
     def event(self) -> Event:
         return self._asyncio.Event()
@@ -106,6 +127,16 @@ class TrioTasks:
     def check(self) -> None:
         if self._trio.lowlevel.current_trio_token() is not self._token:
             raise InterfaceError(_ELSEWHERE)
+
+    def elsewhere(self) -> bool:
+        lowlevel = self._trio.lowlevel
+        return not (
+            lowlevel.in_trio_run() and lowlevel.current_trio_token() is self._token
+        )
+
+    def pass_on(self, function: Callable[[], object]) -> None:
+        with suppress(self._trio.RunFinishedError):
+            self._token.run_sync_soon(function)
 
     def event(self) -> Event:
         return self._trio.Event()

@@ -82,8 +82,10 @@ class Watcher:
 
     def remind(self, pool: Watched, due: float) -> None:
         """Have ``pool.time_up()`` called at ``due``, or earlier."""
-        self._reminders.append((ref(pool), due))
-        if due < self._sleeps_until:
+        with self._lock:
+            self._reminders.append((ref(pool), due))
+            late = due < self._sleeps_until
+        if late:
             self._ring()
 
     def submit(
@@ -150,11 +152,12 @@ class Watcher:
             while self._reminders:
                 alarms.arm(*self._reminders.popleft())
             known = alarms.ring(monotonic())
-            due = self._sleeps_until = alarms.due
+            with self._lock:  # whoever comes after this rings
+                due = self._sleeps_until = alarms.due
+                reminded = bool(self._reminders)
             if known is not None:
                 _guarded(_time_up, known)
-            elif not (self._posted or self._reminders or self._ending):
-                # Whoever comes from now on rings.
+            elif not (self._posted or reminded or self._ending):
                 yield Wait(self._inbox, READ, None if due == inf else due)
                 with suppress(BlockingIOError):
                     os.read(self._inbox, 4096)
