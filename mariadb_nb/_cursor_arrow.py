@@ -98,8 +98,6 @@ class ArrowCursorBase(CursorBase):
             yield from session.discard()
             raise
         self._before += len(batch)
-        if self._complete:
-            self._total = self._before
         return batch if len(batch) else None
 
     def _execute_prepared(
@@ -151,7 +149,7 @@ class ArrowCursorBase(CursorBase):
 
     def _close_columns(self, of: Columns) -> Operation[None]:
         """Give up what is left of a stream, if it is still the cursor's."""
-        if self._columns is of and self._reply is of.reply:
+        if self._columns is of and self._reply is of.reply and not self._complete:
             if self._owes:
                 yield from self._session.discard()
             self._columns = None
@@ -173,8 +171,20 @@ class ArrowCursorBase(CursorBase):
             "connection was closed"
         )
 
+    @property
+    def _has_columns(self) -> bool:
+        """Whether the last statement's rows come as columns."""
+        return self._columns is not None and self._reply is self._columns.reply
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement delivered or changed; -1 if not known."""
+        if self._has_columns:
+            return self._before if self._complete else -1
+        return super().rowcount
+
     def _check(self) -> list[Any]:
-        if self._columns is not None and self._reply is self._columns.reply:
+        if self._has_columns:
             raise ProgrammingError(
                 "the rows of the last statement come as columns: they are in what "
                 "arrow() or stream_arrow() returned"
