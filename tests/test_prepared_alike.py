@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,6 +89,10 @@ def fill(wire: Wire, sql: str) -> None:
         wire.query(f"INSERT IGNORE INTO alike VALUES {ROWS}")
 
 
+def send(wire: Wire, text: bytes) -> Any:
+    return wire.finish(wire.channel.query(text, READING, False))
+
+
 def disagreements(wire: Wire, sql: str) -> list[Any]:
     """The values with which a statement counts otherwise when it is prepared."""
     template = Template(sql, 0)
@@ -98,12 +103,10 @@ def disagreements(wire: Wire, sql: str) -> list[Any]:
         params = (value,) * template.count
         text = template.render(params)
         fill(wire, sql)
-        written = outcome_of(
-            lambda it=text: wire.finish(wire.channel.query(it, READING, False))
-        )
+        written = outcome_of(partial(send, wire, text))
         expected = told(wire, written)
         fill(wire, sql)
-        bound = outcome_of(lambda it=params: wire.execute(prepared, *it))
+        bound = outcome_of(partial(wire.execute, prepared, *params))
         if told(wire, bound) != expected:
             found.append(value)
     return found
