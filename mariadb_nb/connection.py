@@ -152,12 +152,13 @@ class Connection(ConnectionBase):
         Args:
             target: a table, as ``table`` or ``database.table``; or a LOAD DATA LOCAL
                 INFILE statement that says what the file looks like.
-            source: for a table an iterable of rows, each a sequence or a mapping. For
-                a statement a file that is open in binary mode, bytes, or an iterable of
+            source: for a table an iterable of rows, each a sequence or a mapping, or
+                columns of Apache Arrow: whatever has ``__arrow_c_stream__``. For a
+                statement a file that is open in binary mode, bytes, or an iterable of
                 pieces of bytes.
-            columns: the names of those that a row fills, in its order. Without it a
-                mapping's keys are the names, and a sequence fills all columns of the
-                table whose values the server does not make.
+            columns: the names of those that a row fills, in its order. Without it the
+                names are a mapping's keys, or those of columns of Arrow, and a sequence
+                fills all columns of the table whose values the server does not make.
             on_duplicate: what becomes of a row whose key is there already: the load
                 fails with "error", the row is left out with "ignore", and takes the
                 place of the other one with "replace".

@@ -10,7 +10,7 @@ itself cannot come between. What is said to the server, and what counts as a los
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -307,7 +307,13 @@ class RowLoad(Load):
         self._sent = 0
 
     def _take(self, source: Any) -> Operation[None]:
-        rows = iter(source)
+        rows: Iterator[Any]
+        if hasattr(source, "__arrow_c_stream__"):
+            rows = columns = _wire.ArrowRows(source)
+            if self._names is None:
+                self._names = columns.column_names
+        else:
+            rows = iter(source)
         for first in rows:
             yield from self._describe(first)
             yield from self._feed(chain((first,), rows))

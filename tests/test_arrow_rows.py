@@ -18,13 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import World, in_every_world
 
+import mariadb_nb
 from mariadb_nb._wire import ArrowRows
 from mariadb_nb.errors import (
+    Busy,
     DataError,
     InterfaceError,
     NotSupportedError,
     ProgrammingError,
 )
+from mariadb_nb.server import TemporaryServer
 
 D = decimal.Decimal
 ID = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
@@ -308,3 +311,49 @@ async def test_what_was_read_as_columns_is_inserted(world: World) -> None:
     copied = await cur.fetchall()
     await cur.execute(f"SELECT * FROM {source}")
     assert copied == (await cur.fetchall()) * 2
+
+
+# ---- load ----------------------------------------------------------------------------
+
+
+@in_every_world
+async def test_columns_are_loaded(world: World) -> None:
+    name = await world.table(TABLE)
+    conn = await world.connect()
+    arrow = pa.table(COLUMNS)
+    for source, columns, expected in (
+        (arrow, None, STORED),
+        (pl.DataFrame(COLUMNS), None, STORED),
+        (arrow.select(["s", "n"]), None, [(n, s, None, None) for n, s, *_ in STORED]),
+        (arrow.select(["n"]), ["d"], [(None, None, row[0], None) for row in STORED]),
+        (arrow.slice(0, 0), None, []),
+    ):
+        assert await conn.load(name, source, columns) == len(expected)
+        cur = await conn.execute(f"SELECT * FROM {name}")
+        assert await cur.fetchall() == expected
+        await conn.execute(f"DELETE FROM {name}")
+    with pytest.raises(ProgrammingError):
+        await conn.load(name, arrow.rename_columns(["n", "s", "d", "nothing"]))
+    with pytest.raises(NotSupportedError, match="of which no parameters are made"):
+        await conn.load(name, table(n=[[1]]))
+    cur = await conn.execute(f"SELECT COUNT(*) FROM {name}")
+    assert await cur.fetchone() == (0,)
+
+
+def test_a_stream_of_one_connection_is_loaded_on_another(
+    mariadb_server: TemporaryServer,
+) -> None:
+    login: dict[str, Any] = {
+        "unix_socket": mariadb_server.socket,
+        "user": "root",
+        "database": "test",
+    }
+    with mariadb_nb.connect(**login) as source, mariadb_nb.connect(**login) as target:
+        target.execute("CREATE TEMPORARY TABLE copies (n BIGINT, s VARCHAR(20))")
+        sql = "SELECT seq AS n, CONCAT('row ', seq) AS s FROM seq_1_to_20000"
+        with source.cursor().stream_arrow(sql, batch_rows=3000) as stream:
+            assert target.load("copies", stream) == 20_000
+        cur = target.execute("SELECT COUNT(*), MAX(n), MAX(s) FROM copies")
+        assert cur.fetchall() == [(20_000, 20_000, "row 9999")]
+        with pytest.raises(Busy, match="rows of a stream have not been read"):
+            target.load("copies", target.cursor().stream_arrow("SELECT 1 AS n"))
