@@ -137,6 +137,28 @@ async def test_drain_takes_back_what_is_lent_at_its_deadline(world: World) -> No
         assert pool.stats().closed == {"drained": 1}
 
 
+def test_connection_that_is_closed_in_the_pool_keeps_no_other_from_the_watch(
+    mariadb_server: TemporaryServer,
+) -> None:
+    user = mariadb_server.users["native"]
+    login: dict[str, Any] = {"user": user.name, "password": user.password}
+    with mariadb_nb.Pool(unix_socket=mariadb_server.socket, **login) as pool:
+        with pool.acquire(), pool.acquire():
+            pass
+        for closed, watched in (0, 1), (1, 0):
+            slots = [*pool._core.slots.idle]
+            slots[closed].connection.session.close()
+            with mariadb_nb.connect(
+                unix_socket=mariadb_server.socket, user="root"
+            ) as root:
+                root.kill(slots[watched].connection.thread_id)
+            while not slots[watched].gone:
+                pass
+            with pool.acquire(), pool.acquire():
+                assert slots[closed].gone
+        assert pool.stats().closed == {"lost": 4}
+
+
 def test_all_pools_of_threads_share_one_thread(mariadb_server: TemporaryServer) -> None:
     user = mariadb_server.users["native"]
     login: dict[str, Any] = {"user": user.name, "password": user.password}

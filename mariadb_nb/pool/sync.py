@@ -133,7 +133,7 @@ class Pool(PoolBase):
         self._due = inf
         self._work: dict[Slot, Callable[[], None] | None] = {}
         self._watched: dict[Slot, int] = {}
-        self._fresh: dict[Slot, int] = {}
+        self._fresh: set[Slot] = set()
         self._left_over: deque[Borrower] = deque()
 
     # What its users call
@@ -381,13 +381,19 @@ class Pool(PoolBase):
     def time_up(self) -> None:
         """Watch what has become idle, and tick; called by the watcher."""
         with self._lock:
-            fresh, self._fresh = self._fresh, {}
-            for slot, fd in fresh.items():
-                if slot.place == IDLE and self._watcher is not None:
-                    self._watched[slot] = fd
-                    self._watcher.watch(fd, self, slot)
+            fresh, self._fresh = self._fresh, set()
+            for slot in fresh:
+                if slot.place == IDLE:
+                    self._register(slot)
         self._due = inf
         self._tell(self._core.tick)
+
+    def _register(self, slot: Slot) -> None:
+        session = slot.connection.session
+        # Who kept it may have closed it: that is found when it is lent.
+        if session.state == READY and self._watcher is not None:
+            fd = self._watched[slot] = session.fd
+            self._watcher.watch(fd, self, slot)
 
     def look_at(self, slot: Slot) -> None:
         """See what can be read from an idle connection; called by the watcher."""
@@ -404,16 +410,12 @@ class Pool(PoolBase):
         slot = action.slot
         if slot.place != IDLE or slot.connection is None or self._watcher is None:
             return
-        session = slot.connection.session
-        # Who kept it may have closed it: that is found when it is lent.
-        if session.state == READY:
-            if not self._fresh:
-                self._watcher.remind(self, monotonic() + _SOON)
-            self._fresh[slot] = session.fd
+        if not self._fresh:
+            self._watcher.remind(self, monotonic() + _SOON)
+        self._fresh.add(slot)
 
     def _unwatch(self, slot: Slot) -> None:
-        if self._fresh.pop(slot, None) is not None:
-            return
+        self._fresh.discard(slot)
         fd = self._watched.pop(slot, None)
         if fd is not None and self._watcher is not None:
             self._watcher.unwatch(fd, slot)
