@@ -207,8 +207,7 @@ def seconds_until_deadline(servers: list[SilentHandshake]) -> float:
     """
     ends: list[float] = []
 
-    def timed(operation: Operation[None]) -> Operation[None]:
-        begun = time.monotonic()
+    def timed(begun: float, operation: Operation[None]) -> Operation[None]:
         try:
             yield from operation
         finally:
@@ -216,7 +215,8 @@ def seconds_until_deadline(servers: list[SilentHandshake]) -> float:
 
     before, known = resources(), sum(len(server.accepted) for server in servers)
     failures = run_all(
-        timed(to_silence(handle(server.ca_file), server, 1.0)) for server in servers
+        timed(time.monotonic(), to_silence(handle(server.ca_file), server, 1.0))
+        for server in servers
     )
     for server, failure in zip(servers, failures, strict=True):
         assert isinstance(failure, errors.OperationTimeout), (server.step, failure)
