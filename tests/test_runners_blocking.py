@@ -15,6 +15,7 @@ from runner_worlds import LONG, Pair, cleaning, python, reading, until
 from mariadb_nb.runners.poll import PollRunner, SelectRunner
 from mariadb_nb.wait import EXCEPT, READ, TIMEOUT, WRITE, Operation, Wait
 
+pytest_plugins = ["runner_fixtures"]
 pytestmark = pytest.mark.parametrize("kind", [PollRunner, SelectRunner])
 
 Kind = type[PollRunner | SelectRunner]
