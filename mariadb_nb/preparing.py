@@ -150,6 +150,8 @@ class Preparing(Turns):
             deadline: when to give up, in seconds of ``time.monotonic()``.
         """
         stream = reader is not None
+        if bound is not None and bound.pieces:
+            self.statements.drop(entry)
         statement = entry.statement
         if statement is None:
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import os
 import sys
 import tracemalloc
@@ -156,6 +157,22 @@ def arrays_of_parameters(transport: str) -> None:
         assert wire.execute_rows(delete, [(n,) for n in range(200)])
 
     repeat(step, ROUNDS // 8)
+
+
+@CASES
+def pieces_of_parameters(transport: str) -> None:
+    wire = Wire(place(), transport)
+    text = "x" * 600_000
+
+    def step() -> None:
+        prepared = wire.prepare("SELECT LENGTH(?), LENGTH(?)")
+        outcome_of(lambda: wire.execute(prepared, io.StringIO(text), object()))
+        wire.go(wire.start(prepared, io.StringIO(text), io.StringIO(text)), 1)
+        wire.finish(wire.channel.discard())
+        outcome_of(lambda: wire.execute(prepared, io.StringIO(text), io.BytesIO(b"x")))
+        wire.execute(wire.prepare("SELECT LENGTH(?)"), io.StringIO(text))
+
+    repeat(step, ROUNDS // 4)
 
 
 @CASES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
@@ -375,3 +376,19 @@ async def test_session_is_not_left_in_a_transaction(world: World) -> None:
     await conn.commit()
     root = await world.connect("root")
     await root.execute(f"ALTER TABLE {table} ADD a INT", timeout=10)
+
+
+@in_every_world
+async def test_large_parameters_from_files(world: World) -> None:
+    table = await world.table("id INT PRIMARY KEY, a LONGTEXT, b LONGBLOB")
+    conn = await world.connect(autocommit=True)
+    sql = f"INSERT INTO {table} VALUES (?, ?, ?)"
+    text, data = "\xe4" * 500_000, b"\xff\x00" * 500_000
+    for number in range(3):
+        params = number, io.StringIO(text), io.BytesIO(data)
+        await conn.execute(sql, params, prepare=True)
+        await conn.execute(sql, (10 + number, text, data))
+    found = await rows(conn, f"SELECT a, b FROM {table}")
+    assert found == [(text, data)] * 6
+    with pytest.raises(mariadb_nb.ProgrammingError, match=r"params\[1\]"):
+        await conn.execute(sql, (9, io.StringIO(""), None), prepare=False)

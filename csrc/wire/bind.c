@@ -30,6 +30,7 @@ typedef struct target {
     cell *cell;
     PyObject **kept;
     bool textual; /* a value can only be written into the text */
+    bool sources; /* a value is read piece by piece */
 } target;
 
 static cell *
@@ -209,6 +210,32 @@ refuse_value(wire_writer *writer, const wire_encoding *how, PyObject *value)
     return refuse(writer, how, Py_TYPE(value)->tp_name);
 }
 
+/*
+ * What has read() is read piece by piece: the first one now, which says whether it is text,
+ * the others when they are sent (pieces.c).
+ */
+static int
+bind_source(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    target *to = (target *)writer;
+    PyObject *read = PyObject_HasAttrString(value, "read") ? wire_attribute(value, "read") : NULL;
+    PyObject *piece; /* new */
+    bool text;
+
+    if (read == NULL) {
+        return PyErr_Occurred() ? -1 : wire_refuse_class(how, value);
+    }
+    piece = wire_read_piece(how->state, read, &text);
+    if (piece == NULL) {
+        Py_DECREF(read);
+        return -1;
+    }
+    to->bind->extension = read; /* which the library leaves alone */
+    to->sources = true;
+    return bind_memory(writer, text ? MYSQL_TYPE_VAR_STRING : MYSQL_TYPE_LONG_BLOB,
+                       PyBytes_AS_STRING(piece), (size_t)PyBytes_GET_SIZE(piece), piece);
+}
+
 static const wire_forms bound_forms = {
     .null = bind_null,
     .standard = refuse_value,
@@ -219,6 +246,7 @@ static const wire_forms bound_forms = {
     .text = bind_text,
     .bytes = bind_bytes,
     .list = refuse_value,
+    .other = bind_source,
     .moment = bind_moment,
 };
 
@@ -260,6 +288,7 @@ bind_values(wire_bound *self, const wire_template *template, PyObject *values, w
         Py_DECREF(value);
     }
     wire_writer_free(&to.writer);
+    self->sources = to.sources;
     if (to.textual) {
         PyErr_Clear();
         return 1;
@@ -304,12 +333,26 @@ bound_dealloc(PyObject *object)
 
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         Py_XDECREF(kept[i]);
+        Py_XDECREF((PyObject *)self->binds[i].extension);
     }
     type->tp_free(object);
     Py_DECREF(type);
 }
 
+static PyObject *
+bound_pieces(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((wire_bound *)object)->sources);
+}
+
+static PyGetSetDef bound_getset[] = {
+    {"pieces", bound_pieces, NULL,
+     PyDoc_STR("Whether a parameter is read piece by piece: it takes a new statement."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot bound_slots[] = {
+    {Py_tp_getset, bound_getset},
     {Py_tp_doc, (void *)PyDoc_STR("Parameters for a prepared statement; see Template.bind().")},
     {Py_tp_dealloc, bound_dealloc},
     {0, NULL},

@@ -68,11 +68,15 @@ typedef struct wire_statement {
     bool is_load;       /* it may ask for a file; constant */
     PyObject *shown;    /* owned: the columns of its last result, or NULL */
     wire_plan *plan;    /* owned: for those columns, if it was used before; or NULL */
+    bool pieces;        /* the server has pieces of parameters that were not executed */
+    bool executed;      /* at least once */
 } wire_statement;
 
-/* Parameters as the library binds them; never changed once they are made. */
+/* Parameters as the library binds them; but for spent, never changed once they are made. */
 typedef struct wire_bound {
-    PyObject_VAR_HEAD MYSQL_BIND binds[];
+    PyObject_VAR_HEAD atomic_bool spent; /* what is read piece by piece was read */
+    bool sources;                        /* there is such a parameter: extension is its read() */
+    MYSQL_BIND binds[];
 } wire_bound;
 
 /* Makes one that is not prepared yet; the caller has the claim. */
@@ -92,6 +96,8 @@ enum wire_phase {
     CLOSING, /* mysql_stmt_close, before the command that was asked for */
     QUERY,   /* mysql_real_query */
     PREPARE, /* mysql_stmt_prepare */
+    RESET,   /* mysql_stmt_reset, to begin with */
+    PIECE,   /* mysql_stmt_send_long_data */
     EXECUTE, /* mysql_stmt_execute */
     NEXT,    /* mysql_next_result, mysql_stmt_next_result */
     ROWS,    /* mysql_fetch_row, mysql_stmt_fetch */
@@ -170,13 +176,15 @@ struct wire_channel {
     MYSQL_STMT *closing;                 /* taken from dropped */
     MYSQL_STMT *gone;                    /* its close is under way */
     wire_statement *statement;           /* owned: the one that is prepared or executed */
-    PyObject *bound;   /* owned: its parameters; the library has their addresses */
-    PyObject *sql;     /* owned; the library has its address */
-    PyObject *reading; /* owned */
-    PyObject *replies; /* owned list; NULL for a stream */
-    PyObject *piece;   /* owned: rows of a stream, in a list or a batch */
-    PyObject *failure; /* owned: the first exception */
-    wire_reply *reply; /* owned: the one whose rows are being read */
+    PyObject *bound;      /* owned: its parameters; the library has their addresses */
+    Py_ssize_t parameter; /* whose pieces are being sent */
+    PyObject *chunk;      /* owned: such a piece; the library has its address */
+    PyObject *sql;        /* owned; the library has its address */
+    PyObject *reading;    /* owned */
+    PyObject *replies;    /* owned list; NULL for a stream */
+    PyObject *piece;      /* owned: rows of a stream, in a list or a batch */
+    PyObject *failure;    /* owned: the first exception */
+    wire_reply *reply;    /* owned: the one whose rows are being read */
     wire_infile infile;
     int status;      /* where mysql_x_cont puts its result */
     my_bool refused; /* likewise, of mysql_stmt_close_cont, mysql_read_query_result_cont */
@@ -216,6 +224,8 @@ PyObject *wire_begin(wire_channel *self, void (*command)(wire_channel *self));
 /* Forgets the statement; the connection is ready for the next, or broken. */
 void wire_finish(wire_channel *self);
 PyObject *wire_raise_failure(wire_channel *self);
+/* All has been read: gives what came of it, or raises. */
+PyObject *wire_complete(wire_channel *self);
 /* The statement failed: raises the library's error, or an earlier one. */
 PyObject *wire_fail(wire_channel *self);
 /* Goes on with the library's call that is suspended. */
@@ -242,6 +252,9 @@ void wire_start_close(wire_channel *self);
 int wire_resume_close(wire_channel *self, int ready);
 int wire_resume_prepare(wire_channel *self, int ready);
 int wire_resume_execute(wire_channel *self, int ready);
+void wire_start_execute(wire_channel *self);
+/* The same once the parameters are bound. */
+void wire_send_execute(wire_channel *self);
 /* Brings a statement's error to where the connection's own errors are. */
 void wire_show_error(wire_channel *self);
 
@@ -250,6 +263,18 @@ extern const char wire_prepare_doc[];
 extern const char wire_execute_doc[];
 PyObject *wire_channel_prepare(wire_channel *self, PyObject *sql);
 PyObject *wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
+
+/* ---- pieces.c ------------------------------------------------------------------ */
+
+/* The next piece of what is read, as bytes; empty at the end. */
+PyObject *wire_read_piece(const wire_state *state, PyObject *read, bool *text);
+void wire_start_pieces(wire_channel *self);
+int wire_resume_piece(wire_channel *self, int ready);
+PyObject *wire_end_piece(wire_channel *self, int64_t until);
+void wire_start_reset(wire_channel *self);
+int wire_resume_reset(wire_channel *self, int ready);
+PyObject *wire_end_reset(wire_channel *self, int64_t until);
+
 /* ---- pipeline.c --------------------------------------------------------------- */
 
 int wire_resume_send(wire_channel *self, int ready);

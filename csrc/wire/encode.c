@@ -246,8 +246,10 @@ encode_rarer(wire_writer *writer, const wire_encoding *how, PyObject *value)
         PyObject_TypeCheck(value, (PyTypeObject *)state->IPv6Address)) {
         return encode_copy(writer, how, PyObject_Str(value));
     }
-    return is_numpy_scalar(value) ? encode_numpy(writer, how, value)
-                                  : wire_refuse_class(how, value);
+    if (is_numpy_scalar(value)) {
+        return encode_numpy(writer, how, value);
+    }
+    return forms->other != NULL ? forms->other(writer, how, value) : wire_refuse_class(how, value);
 }
 
 int

@@ -144,11 +144,31 @@ bind_parameters(MYSQL_STMT *stmt, PyObject *bound)
     return mysql_stmt_bind_param(stmt, ((wire_bound *)bound)->binds) ? -1 : 0;
 }
 
-static void
-start_execute(wire_channel *self)
+void
+wire_send_execute(wire_channel *self)
+{
+    self->phase = EXECUTE;
+    self->statement->executed = true;
+    self->events = mysql_stmt_execute_start(&self->status, self->statement->stmt);
+}
+
+/* Whether there are parameters to be read and sent before. */
+static bool
+has_sources(const wire_channel *self)
+{
+    return self->bound != NULL && !PyBytes_CheckExact(self->bound) &&
+           ((wire_bound *)self->bound)->sources;
+}
+
+void
+wire_start_execute(wire_channel *self)
 {
     MYSQL_STMT *stmt = self->statement->stmt;
 
+    if (self->statement->pieces) {
+        wire_start_reset(self);
+        return;
+    }
     self->phase = EXECUTE;
     self->status = 1;
     self->events = 0;
@@ -159,7 +179,12 @@ start_execute(wire_channel *self)
        gives up when their number has changed. */
     stmt->field_count = 0;
     if (bind_parameters(stmt, self->bound) == 0) {
-        self->events = mysql_stmt_execute_start(&self->status, stmt);
+        if (has_sources(self)) {
+            wire_start_pieces(self);
+        }
+        else {
+            wire_send_execute(self);
+        }
     }
     if (self->events == 0) { /* it may have failed before it came to that */
         free(stmt->request_buffer);
@@ -196,6 +221,27 @@ const char wire_execute_doc[] =
     "        connection was reset.\n"
     "    ProgrammingError: the parameters are more or fewer than it takes.";
 
+/*
+ * Where a parameter was a number before, the server takes pieces of text for one too: it
+ * would return an address of its memory.  So they are for a new statement only.
+ */
+static int
+check_sources(const wire_channel *self, const wire_statement *statement, PyObject *bound)
+{
+    if (bound == Py_None || !((wire_bound *)bound)->sources) {
+        return 0;
+    }
+    if (statement->executed || atomic_load(&((wire_bound *)bound)->spent)) {
+        PyErr_SetString(self->state->InterfaceError,
+                        statement->executed
+                            ? "what is read piece by piece takes a statement that was not "
+                              "executed before: prepare it anew"
+                            : "the parameters have been read already: bind them anew");
+        return -1;
+    }
+    return 0;
+}
+
 /* Whether the statement can be executed here; the caller has the claim. */
 static int
 check_statement(wire_channel *self, const wire_statement *statement, PyObject *bound)
@@ -225,7 +271,7 @@ check_statement(wire_channel *self, const wire_statement *statement, PyObject *b
                      statement->markers);
         return -1;
     }
-    return 0;
+    return check_sources(self, statement, bound);
 }
 
 static PyObject *
@@ -249,7 +295,7 @@ begin_execute(wire_channel *self, wire_statement *statement, PyObject *bound, Py
     self->replies = replies;
     self->stream = stream;
     self->protocol = &wire_binary_protocol;
-    return wire_begin(self, start_execute);
+    return wire_begin(self, wire_start_execute);
 }
 
 PyObject *
@@ -344,6 +390,7 @@ reply(wire_channel *self)
 {
     wire_reply *made;
 
+    self->statement->pieces = false; /* unless it refuses them, the server forgets them */
     if (self->mysql->field_count != 0 && self->statement->stmt->default_rset_handler == NULL) {
         return NULL; /* the library would call it */
     }

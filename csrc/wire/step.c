@@ -34,6 +34,7 @@ wire_finish(wire_channel *self)
     self->stream = self->discarding = self->ended = false;
     Py_CLEAR(self->sql);
     Py_CLEAR(self->bound);
+    Py_CLEAR(self->chunk);
     Py_CLEAR(self->statements);
     Py_CLEAR(self->answers);
     Py_CLEAR(self->reading);
@@ -149,9 +150,8 @@ wire_fail(wire_channel *self)
     return outcome;
 }
 
-/* All replies have been read. */
-static PyObject *
-complete(wire_channel *self)
+PyObject *
+wire_complete(wire_channel *self)
 {
     bool wanted = !self->discarding && self->failure == NULL;
     PyObject *outcome; /* new */
@@ -223,7 +223,7 @@ end_reply(wire_channel *self)
         atomic_fetch_add_explicit(&self->epoch, self->reply->unsettled, memory_order_relaxed);
     }
     if (!more) {
-        return complete(self);
+        return wire_complete(self);
     }
     if (self->stream && !self->discarding) {
         self->phase = BETWEEN;
@@ -343,7 +343,7 @@ static PyObject *
 end_close(wire_channel *self, int64_t Py_UNUSED(until))
 {
     if (self->discarding) {
-        return complete(self);
+        return wire_complete(self);
     }
     if (wire_take_dropped(self)) {
         wire_start_close(self);
@@ -364,7 +364,7 @@ end_prepare(wire_channel *self, int64_t Py_UNUSED(until))
         return wire_fail(self);
     }
     if (self->discarding) {
-        return complete(self);
+        return wire_complete(self);
     }
     self->statement->is_load = wire_is_load(self->sql);
     if (wire_statement_prepared(self->statement) == 0) {
@@ -394,6 +394,8 @@ static const struct {
     [CLOSING] = {wire_resume_close, end_close, false},
     [QUERY] = {wire_resume_query, begin_reply, false},
     [PREPARE] = {wire_resume_prepare, end_prepare, false},
+    [RESET] = {wire_resume_reset, wire_end_reset, false},
+    [PIECE] = {wire_resume_piece, wire_end_piece, false},
     [EXECUTE] = {wire_resume_execute, begin_reply, false},
     [NEXT] = {resume_next, begin_reply, false},
     [ROWS] = {resume_row, take_rows, true},

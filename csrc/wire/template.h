@@ -127,7 +127,8 @@ struct wire_forms {
     wire_form decimal;
     wire_form text;
     wire_form bytes;
-    wire_form list; /* or a tuple */
+    wire_form other; /* of no class that is known; NULL: it is refused */
+    wire_form list;  /* or a tuple */
     int (*moment)(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *moment);
 };
 

@@ -10,6 +10,7 @@
  *     step.c       steps the library through a statement and its replies
  *     text.c       the library's calls for statements that are sent as text
  *     execute.c    those for statements that are prepared, executed and closed
+ *     pieces.c     sends large parameters piece by piece
  *     statement.c  a statement that the server has prepared
  *     pipeline.c   statements that are sent ahead of their replies
  *     infile.c     what the server gets when it asks for a file
