@@ -218,12 +218,16 @@ static int
 bind_source(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
     target *to = (target *)writer;
-    PyObject *read = PyObject_HasAttrString(value, "read") ? wire_attribute(value, "read") : NULL;
+    PyObject *read = wire_attribute(value, "read"); /* new */
     PyObject *piece; /* new */
     bool text;
 
     if (read == NULL) {
-        return PyErr_Occurred() ? -1 : wire_refuse_class(how, value);
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return wire_refuse_class(how, value);
     }
     piece = wire_read_piece(how->state, read, &text);
     if (piece == NULL) {
