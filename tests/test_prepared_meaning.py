@@ -12,6 +12,7 @@ from test_driver_prepared import counting, rows
 from worlds import World, in_every_world
 
 import mariadb_nb
+from mariadb_nb.statements import is_silencing
 
 numbers = itertools.count()
 
@@ -317,3 +318,14 @@ async def test_facts_of_a_statement(world: World) -> None:
             facts += await rows(conn, "SELECT ROW_COUNT(), LAST_INSERT_ID() > 0")
         found.append(facts)
     assert found[1:] == found[:1] * 3
+
+
+def test_long_text_is_judged_by_how_it_begins() -> None:
+    data = "x" * 9000
+    assert not is_silencing(f"INSERT INTO t VALUES ('{data}')")
+    for text in (
+        f"SET @a = '{data}', Session_Track_schema = 0",
+        f"INSERT INTO t VALUES ('{data}'); SET session_track_schema = 0",
+        f"/* {data} */ EXECUTE s",
+    ):
+        assert is_silencing(text)
