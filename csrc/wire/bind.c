@@ -219,7 +219,7 @@ bind_source(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
     target *to = (target *)writer;
     PyObject *read = wire_attribute(value, "read"); /* new */
-    PyObject *piece; /* new */
+    PyObject *piece;                                /* new */
     bool text;
 
     if (read == NULL) {
