@@ -58,6 +58,21 @@ def refuse_text(what: str, text: object) -> NoReturn:
     raise TypeError(f"{what} is a str, not {type(text).__name__}")
 
 
+def checked_prefetch(prefetch: Any, stream: bool) -> int:
+    """How many rows of a stream the server shall send at once, checked.
+
+    Raises:
+        ProgrammingError: it is no such number, or not of a stream.
+    """
+    if isinstance(prefetch, bool) or not isinstance(prefetch, int):
+        raise ProgrammingError(f"prefetch={prefetch!r} is no number of rows")
+    if not 0 <= prefetch < 1 << 31:
+        raise ProgrammingError(f"prefetch={prefetch!r} is not 0 to 2147483647 rows")
+    if prefetch and not stream:
+        raise ProgrammingError("prefetch= is for rows that stream: say stream=True")
+    return prefetch
+
+
 class CursorBase(Results):
     """Statements and their results, without the waiting.
 
@@ -66,6 +81,7 @@ class CursorBase(Results):
         row_factory: how rows look, see ``mariadb_nb.rows``.
         stream: whether rows stay on the server's side until they are fetched.
         prepare: whether statements are prepared; None leaves the choice.
+        prefetch: how many rows of a stream the server sends at once; 0 for all.
     """
 
     def __init__(
@@ -74,6 +90,7 @@ class CursorBase(Results):
         row_factory: RowFactory | None,
         stream: bool,
         prepare: bool | None,
+        prefetch: int = 0,
     ) -> None:
         self._session = connection._session
         self._connection = connection
@@ -81,7 +98,8 @@ class CursorBase(Results):
         self._reading: Reading = connection._reading(self._row_factory)
         self._stream = bool(stream)
         self._me = ref(self)
-        self._prepare = prepare
+        self._prepare = True if prefetch else prepare
+        self._prefetch = checked_prefetch(prefetch, stream)
         self._closed = False
         #: PEP 249's list of messages. The server sends none by itself; its warnings
         #: are counted in ``warning_count`` and read by ``connection.show_warnings()``.
@@ -130,7 +148,14 @@ class CursorBase(Results):
         if entry is not None:
             written = self._text, (sql, params)
             return session.run(
-                entry, bound, *written, reading, prepare, reader, deadline
+                entry,
+                bound,
+                *written,
+                reading,
+                prepare,
+                reader,
+                deadline,
+                self._prefetch,
             )
         if reader is not None:
             return session.stream(text, reading, reader, deadline)

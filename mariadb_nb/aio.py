@@ -280,10 +280,11 @@ class Connection(ConnectionBase):
         row_factory: RowFactory | None = None,
         stream: bool = False,
         prepare: bool | None = None,
+        prefetch: int = 0,
     ) -> Cursor:
         """Make a cursor; see ``mariadb_nb.Connection.cursor``."""
         self._check_open()
-        return Cursor(self, row_factory, stream, prepare)
+        return Cursor(self, row_factory, stream, prepare, prefetch)
 
     async def execute(
         self,

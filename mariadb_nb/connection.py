@@ -84,6 +84,7 @@ class Connection(ConnectionBase):
         row_factory: RowFactory | None = None,
         stream: bool = False,
         prepare: bool | None = None,
+        prefetch: int = 0,
     ) -> Cursor:
         """Make a cursor.
 
@@ -93,9 +94,14 @@ class Connection(ConnectionBase):
                 can be executed meanwhile.
             prepare: whether the server shall prepare statements and keep them; None:
                 those that are executed again, see ``prepare_threshold``.
+            prefetch: with ``stream``, have the server keep the rows and send so many at
+                a time (a cursor of the server's); 0: it sends them all.
+
+        Raises:
+            ProgrammingError: the number is out of range, or not of a stream.
         """
         self._check_open()
-        return Cursor(self, row_factory, stream, prepare)
+        return Cursor(self, row_factory, stream, prepare, prefetch)
 
     def execute(
         self,

@@ -102,6 +102,7 @@ class Preparing(Turns):
         reading: Reading,
         stream: bool = False,
         deadline: float | None = None,
+        prefetch: int = 0,
     ) -> Operation[Any]:
         """Execute a prepared statement; what comes of it is as of ``query``.
 
@@ -111,6 +112,8 @@ class Preparing(Turns):
             reading: how to read values and rows.
             stream: leave the rows to ``fetch``.
             deadline: when to give up, in seconds of ``time.monotonic()``.
+            prefetch: how many rows of a stream the server sends at once, which keeps
+                the others; 0: it sends all.
         """
         channel = self._channel
         if channel is None:
@@ -119,7 +122,7 @@ class Preparing(Turns):
             self,
             state.START,
             channel.execute,
-            (statement, bound, reading, stream),
+            (statement, bound, reading, stream, prefetch),
             channel.resume,
             deadline,
         )
@@ -135,6 +138,7 @@ class Preparing(Turns):
         asked: bool | None,
         reader: Callable[[], object] | None = None,
         deadline: float | None = None,
+        prefetch: int = 0,
     ) -> Operation[Any]:
         """Execute a statement as a prepared one if that is possible, else as text.
 
@@ -148,6 +152,7 @@ class Preparing(Turns):
             reader: returns who fetches the rows, as for ``stream``; None: all rows
                 are read.
             deadline: when to give up, in seconds of ``time.monotonic()``.
+            prefetch: as for ``execute``.
         """
         stream = reader is not None
         if bound is not None and bound.pieces:
@@ -163,7 +168,7 @@ class Preparing(Turns):
         if statement is not None:
             try:
                 outcome = yield from self.execute(
-                    statement, bound, reading, stream, deadline
+                    statement, bound, reading, stream, deadline, prefetch
                 )
             except Error as error:
                 if error.errno not in NOT_EXECUTED:

@@ -337,6 +337,10 @@ class Session(Facts, Preparing):
             raise state.refusal(state.BUSY)
         if self.state != state.RESULT:
             return
+        if self._channel.cursor:  # it only has to be closed
+            deadline = deadline_after(self.options.cancel_timeout)
+            yield from self._read(self._channel.discard, (), deadline)
+            return
         owner = object()
         try:
             self.enter(state.READ, owner)

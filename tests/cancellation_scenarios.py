@@ -205,6 +205,16 @@ async def stream_prepared(conn: Connection, made: Any) -> Any:
     return counts
 
 
+async def fetch_from_server(conn: Connection, made: Any) -> Any:
+    cur = conn.cursor(stream=True, prefetch=2000)
+    await cur.execute(made.sql, (10,))
+    counts = [len(await cur.fetchmany(10)), len(await cur.fetchall())]
+    await cur.execute(made.sql, (10,))
+    await cur.fetchone()
+    await cur.close()
+    return counts
+
+
 async def close_prepared_stream(conn: Connection, made: Any) -> Any:
     cur = await conn.cursor(stream=True).execute(made.sql, (10,), prepare=True)
     await cur.fetchone()
@@ -262,6 +272,7 @@ SCENARIOS: dict[str, Scenario] = {
     "prepared": Scenario(execute_prepared, [20_000, 1000], prepared),
     "large parameter": Scenario(large_parameter, (2_000_000,), prepared),
     "prepared stream": Scenario(stream_prepared, [10, 19_980], prepared),
+    "cursor of the server": Scenario(fetch_from_server, [10, 19_980], prepared),
     "close of a prepared stream": Scenario(close_prepared_stream, None, prepared),
     "columns": Scenario(columns, [9999, 9999, 2]),
 }

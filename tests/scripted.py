@@ -68,7 +68,7 @@ class ScriptedChannel:
         self.statements: list[bytes] = []
         self.closed = self.broken = self.busy = self.midway = False
         self.foreign = False
-        self.streaming = self.more = self.ahead = False
+        self.streaming = self.more = self.ahead = self.cursor = False
         self.server_status, self.mode, self.database = 2, 0, "test"
         self._discarding = False
         self._steps: deque[Step] = deque()

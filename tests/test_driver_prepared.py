@@ -392,3 +392,69 @@ async def test_large_parameters_from_files(world: World) -> None:
     assert found == [(text, data)] * 6
     with pytest.raises(mariadb_nb.ProgrammingError, match=r"params\[1\]"):
         await conn.execute(sql, (9, io.StringIO(""), None), prepare=False)
+
+
+# ---- cursors of the server ----------------------------------------------------------
+
+
+@in_every_world
+@pytest.mark.parametrize("prefetch", [1, 7, 1000, 1 << 20])
+async def test_rows_that_the_server_keeps(world: World, prefetch: int) -> None:
+    conn = await world.connect()
+    sql = "SELECT seq, REPEAT('x', 9) FROM seq_1_to_500 WHERE seq > ?"
+    cur = conn.cursor(stream=True, prefetch=prefetch)
+    for above in (0, 490, 500, 0):
+        await cur.execute(sql, (above,))
+        assert [row[0] async for row in cur] == list(range(above + 1, 501))
+        assert cur.warning_count == 0
+        assert await rows(conn, "SELECT 'secret'") == [("secret",)]
+    # One row, and what the server makes no cursor of.
+    for text in ("SELECT 1 FROM seq_1_to_1", "SHOW VARIABLES LIKE 'port'", "DO 1"):
+        await cur.execute(text)
+        if cur.description:
+            assert len(await cur.fetchall()) == 1
+    assert await rows(conn, sql, (499,)) == [(500, "x" * 9)]
+
+
+@in_every_world
+async def test_cursor_of_the_server_is_left(world: World) -> None:
+    """Nobody is killed for it, and none of its rows turns up."""
+    conn = await world.connect()
+    root = await world.connect("root")
+    sql = "SELECT seq, REPEAT('x', 1000) FROM seq_1_to_20000 WHERE seq > ?"
+    ((_, before),) = await rows(root, "SHOW GLOBAL STATUS LIKE 'Connections'")
+    for _ in range(3):
+        cur = conn.cursor(stream=True, prefetch=10)
+        await cur.execute(sql, (0,))
+        assert len(await cur.fetchmany(15)) == 15
+        await cur.close()
+        assert await rows(conn, "SELECT 'secret'") == [("secret",)]
+        cur = conn.cursor(stream=True, prefetch=10)
+        await cur.execute(sql, (19_990,))
+        assert len(await cur.fetchall()) == 10
+    ((_, after),) = await rows(root, "SHOW GLOBAL STATUS LIKE 'Connections'")
+    assert after == before
+
+
+@in_every_world
+async def test_error_while_the_server_makes_its_cursor(world: World) -> None:
+    conn = await world.connect()
+    sql = (
+        "SELECT seq, IF(seq = ?, (SELECT 1 UNION SELECT 2), 'x') AS a FROM seq_1_to_999"
+    )
+    cur = conn.cursor(stream=True, prefetch=10)
+    for seq in (1, 500):
+        with pytest.raises(mariadb_nb.ProgrammingError):
+            await cur.execute(sql, (seq,))
+        assert await rows(conn, "SELECT 'secret'") == [("secret",)]
+
+
+@in_every_world
+async def test_wrong_prefetch(world: World) -> None:
+    conn = await world.connect()
+    for prefetch in (-1, 1 << 31, True, "5", 1.0):
+        wrong: Any = prefetch
+        with pytest.raises(mariadb_nb.ProgrammingError, match="prefetch"):
+            conn.cursor(stream=True, prefetch=wrong)
+    with pytest.raises(mariadb_nb.ProgrammingError, match="stream=True"):
+        conn.cursor(prefetch=5)

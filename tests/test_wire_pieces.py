@@ -1,4 +1,4 @@
-"""Parameters that are read and sent piece by piece, on a real server."""
+"""What goes piece by piece: large parameters, and rows of the server's cursors."""
 
 from __future__ import annotations
 
@@ -192,3 +192,80 @@ def test_text_has_no_place_for_it() -> None:
         Template("SELECT ?", 0).render((Source(b"x"),))
     with pytest.raises(ProgrammingError, match=r"params\[0\]"):
         Template("SELECT ?", 0).bind((object(),))
+
+
+# ---- cursors of the server -----------------------------------------------------------
+
+MANY = "SELECT seq, REPEAT('x', 500) FROM seq_1_to_3000 WHERE seq > ?"
+
+
+def begin(wire: Wire, prepared: Prepared, above: int, prefetch: int) -> Any:
+    bound = prepared.template.bind((above,))
+    return wire.channel.execute(prepared.statement, bound, READING, True, prefetch)
+
+
+@pytest.mark.parametrize("prefetch", [1, 100, 2999, 3000, 5000])
+def test_rows_that_the_server_keeps(wire: Wire, prefetch: int) -> None:
+    prepared = wire.prepare(MANY)
+    above = 0 if prefetch > 1 else 2900
+    for _ in range(2):
+        reply = wire.finish(begin(wire, prepared, above, prefetch))
+        assert wire.channel.cursor
+        assert not wire.channel.more
+        taken = []
+        while wire.channel.streaming:
+            taken += wire.fetch(700)
+        assert [row[0] for row in taken] == list(range(above + 1, 3001))
+        assert not wire.channel.cursor
+        assert reply.warning_count == 0
+        wire.works()
+    assert len(wire.execute(prepared, above)[0].rows) == 3000 - above
+
+
+def test_server_cursor_is_left(wire: Wire) -> None:
+    prepared = wire.prepare(MANY)
+    for count in (0, 1, 50, 250):
+        wire.finish(begin(wire, prepared, 0, 50))
+        if count:
+            assert len(wire.fetch(count)) == count
+        assert wire.finish(wire.channel.discard()) is None
+        wire.works()
+        assert wire.execute(prepared, 2999)[0].rows == [(3000, "x" * 500)]
+
+
+def test_server_cursor_is_left_at_each_wait(wire: Wire) -> None:
+    prepared = wire.prepare(MANY)
+    for count in range(6):
+        wire.finish(begin(wire, prepared, 0, 1000))
+        if wire.go(wire.channel.fetch(2500), count) is None:
+            wire.finish(wire.channel.discard())
+        else:
+            assert wire.finish(wire.channel.discard()) is None
+        wire.works()
+
+
+def test_server_cursor_is_closed_at_each_wait(
+    mariadb_server: TemporaryServer, transport: str
+) -> None:
+    for count in range(4):
+        with opened(mariadb_server, transport) as wire:
+            prepared = wire.prepare(MANY)
+            wire.finish(begin(wire, prepared, 0, 1000))
+            wire.go(wire.channel.fetch(2500), count)
+            wire.channel.close()
+            wire.gone()
+
+
+def test_prefetch_that_is_refused(unix: Wire) -> None:
+    prepared = unix.prepare(MANY)
+    bound = prepared.template.bind((1,))
+    for stream, prefetch, kind in (
+        (False, 5, ValueError),
+        (True, 1 << 31, ValueError),
+        (True, -1, OverflowError),
+        (True, "5", TypeError),
+    ):
+        wrong: Any = prefetch
+        with pytest.raises(kind):
+            unix.channel.execute(prepared.statement, bound, READING, stream, wrong)
+    unix.works()

@@ -35,6 +35,14 @@ wire_enter(wire_channel *self)
     return 0;
 }
 
+/* Whether the server keeps what is left of the stream. */
+static bool
+has_cursor(const wire_channel *self)
+{
+    return self->stream && self->phase == ROWS && self->prefetch != 0 && self->statement != NULL &&
+           self->statement->stmt->cursor_exists;
+}
+
 /* What others may know from now on. */
 static void
 note(wire_channel *self)
@@ -42,7 +50,7 @@ note(wire_channel *self)
     int standing = (self->claimed ? WIRE_CLAIMED : 0) | (self->broken ? WIRE_BROKEN : 0) |
                    (self->stream && self->phase == ROWS ? WIRE_STREAMING : 0) |
                    (self->stream && self->phase == BETWEEN ? WIRE_MORE : 0) |
-                   (self->midway ? WIRE_MIDWAY : 0) |
+                   (self->midway ? WIRE_MIDWAY : 0) | (has_cursor(self) ? WIRE_CURSOR : 0) |
                    (self->sent - self->answered > 1 ? WIRE_AHEAD : 0);
 
     atomic_store_explicit(&self->standing, standing, memory_order_relaxed);

@@ -136,7 +136,8 @@ enum wire_standing {
     WIRE_STREAMING = 4, /* rows are left to fetch() */
     WIRE_MORE = 8,      /* another result is left for next() */
     WIRE_MIDWAY = 16,   /* the last call is to be resumed */
-    WIRE_AHEAD = 32     /* more statements were sent than the one at work */
+    WIRE_AHEAD = 32,    /* more statements were sent than the one at work */
+    WIRE_CURSOR = 64    /* what is left of a stream is kept by the server */
 };
 
 /* What a server gets that asks for a file in reply to this statement. */
@@ -176,15 +177,16 @@ struct wire_channel {
     MYSQL_STMT *closing;                 /* taken from dropped */
     MYSQL_STMT *gone;                    /* its close is under way */
     wire_statement *statement;           /* owned: the one that is prepared or executed */
-    PyObject *bound;      /* owned: its parameters; the library has their addresses */
-    Py_ssize_t parameter; /* whose pieces are being sent */
-    PyObject *chunk;      /* owned: such a piece; the library has its address */
-    PyObject *sql;        /* owned; the library has its address */
-    PyObject *reading;    /* owned */
-    PyObject *replies;    /* owned list; NULL for a stream */
-    PyObject *piece;      /* owned: rows of a stream, in a list or a batch */
-    PyObject *failure;    /* owned: the first exception */
-    wire_reply *reply;    /* owned: the one whose rows are being read */
+    PyObject *bound;        /* owned: its parameters; the library has their addresses */
+    unsigned long prefetch; /* rows of a server's cursor that are sent at once; 0: no cursor */
+    Py_ssize_t parameter;   /* whose pieces are being sent */
+    PyObject *chunk;        /* owned: such a piece; the library has its address */
+    PyObject *sql;          /* owned; the library has its address */
+    PyObject *reading;      /* owned */
+    PyObject *replies;      /* owned list; NULL for a stream */
+    PyObject *piece;        /* owned: rows of a stream, in a list or a batch */
+    PyObject *failure;      /* owned: the first exception */
+    wire_reply *reply;      /* owned: the one whose rows are being read */
     wire_infile infile;
     int status;      /* where mysql_x_cont puts its result */
     my_bool refused; /* likewise, of mysql_stmt_close_cont, mysql_read_query_result_cont */

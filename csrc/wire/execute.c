@@ -160,6 +160,17 @@ has_sources(const wire_channel *self)
            ((wire_bound *)self->bound)->sources;
 }
 
+/* Whether the server keeps the rows, for as many at a time to be fetched as are wanted. */
+static void
+set_cursor(wire_channel *self)
+{
+    MYSQL_STMT *stmt = self->statement->stmt;
+
+    stmt->flags = self->prefetch != 0 ? CURSOR_TYPE_READ_ONLY : CURSOR_TYPE_NO_CURSOR;
+    stmt->prefetch_rows = self->prefetch;
+    stmt->cursor_exists = 0; /* the library never forgets one */
+}
+
 void
 wire_start_execute(wire_channel *self)
 {
@@ -178,6 +189,7 @@ wire_start_execute(wire_channel *self)
     /* Else the library keeps the names of the columns when the server sends new ones, and
        gives up when their number has changed. */
     stmt->field_count = 0;
+    set_cursor(self);
     if (bind_parameters(stmt, self->bound) == 0) {
         if (has_sources(self)) {
             wire_start_pieces(self);
@@ -212,10 +224,11 @@ wire_show_error(wire_channel *self)
 }
 
 const char wire_execute_doc[] =
-    "execute($self, statement, bound, reading, stream, /)\n--\n\n"
+    "execute($self, statement, bound, reading, stream, prefetch=0, /)\n--\n\n"
     "Execute a prepared statement and read its replies (mysql_stmt_execute).\n\n"
     "bound: its parameters, of Template.bind(), or None; or a request of Bulk.build(), with\n"
-    "those of many rows.  What comes of it is as of query().\n\n"
+    "those of many rows.  prefetch: how many rows the server sends at once of a stream, and\n"
+    "keeps the others; 0: it sends all.  What comes of it is as of query().\n\n"
     "Raises as query(), and:\n"
     "    InterfaceError: the statement was prepared on another connection, or before the\n"
     "        connection was reset.\n"
@@ -241,6 +254,9 @@ check_sources(const wire_channel *self, const wire_statement *statement, PyObjec
     }
     return 0;
 }
+
+/* The number is sent in four bytes. */
+#define MOST_PREFETCHED 0x7fffffffUL
 
 /* Whether the statement can be executed here; the caller has the claim. */
 static int
@@ -276,7 +292,7 @@ check_statement(wire_channel *self, const wire_statement *statement, PyObject *b
 
 static PyObject *
 begin_execute(wire_channel *self, wire_statement *statement, PyObject *bound, PyObject *reading,
-              bool stream)
+              bool stream, unsigned long prefetch)
 {
     PyObject *replies = stream ? NULL : PyList_New(0); /* new */
 
@@ -294,6 +310,7 @@ begin_execute(wire_channel *self, wire_statement *statement, PyObject *bound, Py
     self->reading = Py_NewRef(reading);
     self->replies = replies;
     self->stream = stream;
+    self->prefetch = prefetch;
     self->protocol = &wire_binary_protocol;
     return wire_begin(self, wire_start_execute);
 }
@@ -302,9 +319,10 @@ PyObject *
 wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count)
 {
     const wire_state *state = self->state;
+    unsigned long prefetch = 0;
     PyObject *outcome;
 
-    if (count != 4 || !Py_IS_TYPE(arguments[0], state->Statement) ||
+    if (count < 4 || count > 5 || !Py_IS_TYPE(arguments[0], state->Statement) ||
         !(arguments[1] == Py_None || PyBytes_CheckExact(arguments[1]) ||
           Py_IS_TYPE(arguments[1], state->Bound)) ||
         !Py_IS_TYPE(arguments[2], state->Reading) || !PyBool_Check(arguments[3])) {
@@ -313,11 +331,23 @@ wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t 
                         "bool");
         return NULL;
     }
+    if (count == 5) {
+        prefetch = PyLong_AsUnsignedLong(arguments[4]);
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
+        if (prefetch > MOST_PREFETCHED || (prefetch != 0 && arguments[3] != Py_True)) {
+            PyErr_SetString(PyExc_ValueError,
+                            "rows can be prefetched of a stream only, and "
+                            "fewer than 2 ** 31");
+            return NULL;
+        }
+    }
     if (wire_enter(self) < 0) {
         return NULL;
     }
     outcome = begin_execute(self, (wire_statement *)arguments[0], arguments[1], arguments[2],
-                            arguments[3] == Py_True);
+                            arguments[3] == Py_True, prefetch);
     wire_leave(self);
     return outcome;
 }
@@ -341,6 +371,10 @@ static int
 start_row(wire_channel *self)
 {
     self->status = 1;
+    if (self->discarding && self->statement->stmt->cursor_exists) {
+        wire_start_reset(self); /* which closes the cursor */
+        return self->events;
+    }
     return mysql_stmt_fetch_start(&self->status, self->statement->stmt);
 }
 
@@ -375,7 +409,9 @@ has_row(wire_channel *self)
     if (self->status != MYSQL_NO_DATA) {
         return -1;
     }
-    take_end(self->mysql);
+    if (self->prefetch == 0) { /* else it was the library that has read the end */
+        take_end(self->mysql);
+    }
     return 0;
 }
 

@@ -29,6 +29,12 @@ channel_more(wire_channel *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+channel_cursor(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(stands(self, WIRE_CURSOR));
+}
+
+static PyObject *
 channel_midway(wire_channel *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(stands(self, WIRE_MIDWAY));
@@ -137,6 +143,8 @@ channel_foreign(wire_channel *self, void *Py_UNUSED(closure))
 }
 
 PyGetSetDef wire_channel_facts[] = {
+    {"cursor", (getter)channel_cursor, NULL,
+     PyDoc_STR("The server keeps what is left of the stream: discard() does not read it."), NULL},
     {"streaming", (getter)channel_streaming, NULL, PyDoc_STR("Rows are left to fetch()."), NULL},
     {"more", (getter)channel_more, NULL, PyDoc_STR("Another result is left for next()."), NULL},
     {"standing", (getter)channel_standing, NULL,

@@ -329,7 +329,7 @@ take_rows(wire_channel *self, int64_t until)
             }
         }
         wire_start_row(self);
-        if (self->events != 0) {
+        if (self->events != 0 || self->phase != ROWS) {
             return NULL;
         }
         if (taken % at_once == 0 && wire_now_ns() > until) {
