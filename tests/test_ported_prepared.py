@@ -179,7 +179,8 @@ async def test_concatenation_and_groups_of_a_parameter(world: World) -> None:
 async def test_numbers_of_narrow_columns(world: World) -> None:
     """ps_bugs.c: test_ushort_bug, test_sshort_bug, test_stiny_bug, test_decimal_bug."""
     table = await world.table(
-        "a SMALLINT UNSIGNED, b SMALLINT, c TINYINT, d DECIMAL(9, 2), e INT(6) ZEROFILL",
+        "a SMALLINT UNSIGNED, b SMALLINT, c TINYINT, d DECIMAL(9, 2),"
+        " e INT(6) ZEROFILL",
         "(35999, -5999, -127, 8, 42)",
     )
     conn = await world.connect()
