@@ -326,8 +326,9 @@ def ends(transport: str) -> None:
     def step() -> None:
         for end in ("close", "nothing"):
             waiting, ahead, streaming = begin(), begin(), begin()
-            waiting.channel.query(b"SELECT SLEEP(1), 'x'", READING, False)
-            texts = [b"SELECT 1", b"SELECT SLEEP(1), 'x'", b"SELECT 2"]
+            # Not long: the server keeps a connection until its statement is over.
+            waiting.channel.query(b"SELECT SLEEP(0.05), 'x'", READING, False)
+            texts = [b"SELECT 1", b"SELECT SLEEP(0.05), 'x'", b"SELECT 2"]
             ahead.channel.pipeline(texts, READING, ahead.answers)
             streaming.query(
                 "SELECT seq, REPEAT('x', 99) FROM seq_1_to_9999", stream=True
