@@ -62,6 +62,7 @@ class Scenario:
         parameters: whether the query has one.
         modes: the protocols it may use.
         ahead: whether statements are sent ahead of their replies.
+        columns: whether the result is columns of Arrow.
         alternating: whether either the client works or the server, never both.
         every: 2 if it is run in every second round, and so on.
     """
@@ -76,6 +77,7 @@ class Scenario:
     limit: bool = False
     streaming: bool = False
     ahead: bool = False
+    columns: bool = False
     alternating: bool = False
     every: int = 1
 
@@ -94,6 +96,14 @@ SCENARIOS: Final = (
         "row",
         modes=_BOTH,
         limit=True,
+    ),
+    Scenario(
+        "arrow",
+        "the same as columns of Arrow",
+        "row",
+        worlds=("blocking",),
+        modes=("binary",),
+        columns=True,
     ),
     Scenario(
         "select",
@@ -212,6 +222,8 @@ def entries(scenario: Scenario, world: str) -> Iterator[Entry]:
         if scenario.streaming and not contestant.streams:
             continue
         if scenario.ahead and not contestant.pipelines:
+            continue
+        if not (contestant.columns if scenario.columns else contestant.rows):
             continue
         for mode in scenario.modes:
             if getattr(contestant, mode)[scenario.parameters]:

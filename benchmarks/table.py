@@ -16,6 +16,8 @@ SELECT_ALL: Final = f"SELECT * FROM {TABLE}"
 #: The placeholder is the driver's own.
 SELECT_ONE: Final = f"SELECT * FROM {TABLE} WHERE id = {{placeholder}}"
 
+CENT: Final = Decimal("0.01")
+
 _FIRST_MOMENT: Final = datetime.datetime(2001, 1, 1)
 _FIRST_DAY: Final = datetime.date(1990, 1, 1)
 _PLAIN_NOTE: Final = "paid in full, delivered by parcel, number "

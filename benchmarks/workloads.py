@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any, Final, cast
 
 from benchmarks import table
-from benchmarks.contestants.session import Pipelining, Session
+from benchmarks.contestants.session import Columnar, Pipelining, Session
 from benchmarks.measure import Memory, Stopwatch, Ticker
 
 Connect = Callable[[], Awaitable[Session]]
@@ -71,6 +71,28 @@ async def fetch(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[S
         del rows
         # A cursor keeps the rows too: this frees them before the next turn.
         await session.repeat("SELECT 1", 1)
+        yield _costs(watch, job["rows"])
+    await session.close()
+
+
+async def arrow(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
+    """The table as columns; reading a few of its values is not measured."""
+    import pyarrow
+
+    session = cast("Columnar", await connect())
+    await session.columns(f"{table.SELECT_ALL} WHERE id <= {_WARM_UP}")
+    for _ in _repeats(job):
+        gc.collect()
+        with watch:
+            found = await session.columns(table.SELECT_ALL)
+        columns = pyarrow.table(found)
+        assert columns.num_rows == job["rows"], f"{columns.num_rows} rows"
+        for number in (1, job["rows"] // 2, job["rows"]):
+            (row,) = columns.slice(number - 1, 1).to_pylist()
+            # Somebody's decimals have more places than the column.
+            row["price"] = row["price"].quantize(table.CENT)
+            table.check(number, row.values())
+        del found, columns
         yield _costs(watch, job["rows"])
     await session.close()
 
@@ -257,6 +279,7 @@ async def idle(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sa
 
 WORKLOADS: Final[dict[str, Workload]] = {
     "fetch": fetch,
+    "arrow": arrow,
     "select": select,
     "lookup": lookup,
     "pipeline": pipeline,

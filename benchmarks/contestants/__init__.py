@@ -36,6 +36,8 @@ class Contestant:
             most of the time.
         streams: whether it can hand out rows without holding the whole result.
         pipelines: whether it can send statements ahead of their replies.
+        columns: whether it makes columns of Arrow.
+        rows: whether it makes rows.
     """
 
     name: str
@@ -46,11 +48,21 @@ class Contestant:
     binary: tuple[bool, bool] = (False, False)
     streams: bool = True
     pipelines: bool = False
+    columns: bool = False
+    rows: bool = True
     every: int = 1
 
 
 CONTESTANTS: Final = (
-    Contestant(OURS, "ours", "mariadb_nb", WORLDS, binary=(True, True), pipelines=True),
+    Contestant(
+        OURS,
+        "ours",
+        "mariadb_nb",
+        WORLDS,
+        binary=(True, True),
+        pipelines=True,
+        columns=True,
+    ),
     Contestant("asyncmy", "peer_asyncmy", "asyncmy", LOOPS, binary=(False, True)),
     Contestant("aiomysql", "peer_aiomysql", "aiomysql", LOOPS, every=2),
     Contestant(
@@ -66,6 +78,15 @@ CONTESTANTS: Final = (
         streams=False,
     ),
     Contestant("mysqlclient", "peer_mysqlclient", "MySQLdb", ("blocking",)),
+    Contestant(
+        "connectorx",
+        "peer_connectorx",
+        "connectorx",
+        ("blocking",),
+        binary=(True, False),
+        columns=True,
+        rows=False,
+    ),
     Contestant("PyMySQL", "peer_pymysql", "pymysql", ("blocking",), every=2),
     Contestant(
         LIMIT, "", "", WORLDS, binary=(True, True), streams=False, pipelines=True

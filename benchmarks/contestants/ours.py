@@ -64,6 +64,9 @@ class BlockingSession(BlockingCursors):
         else:
             self._connection.load(table, rows)
 
+    def columns(self, sql: str) -> Any:
+        return self._cursor.arrow(sql)
+
     def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
         row = None
         for start in range(0, len(keys), depth):

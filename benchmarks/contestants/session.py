@@ -61,6 +61,13 @@ class Pipelining(Session, Protocol):
         """Do as ``lookup``, with so many statements on their way at once."""
 
 
+class Columnar(Session, Protocol):
+    """One of a contestant that makes columns."""
+
+    async def columns(self, sql: str) -> Any:
+        """Return all rows as what has ``__arrow_c_stream__``."""
+
+
 class BlockingSession(Protocol):
     """The same of a contestant that blocks."""
 
@@ -217,6 +224,9 @@ class Blocking:
 
     async def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
         return self._session.pipeline(sql, keys, depth)
+
+    async def columns(self, sql: str) -> Any:
+        return self._session.columns(sql)
 
     async def stream(self, sql: str) -> int:
         rows: int = self._session.stream(sql)
