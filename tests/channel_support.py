@@ -105,6 +105,14 @@ class Wire:
         bound = prepared.template.bind(params)
         return self.channel.execute(prepared.statement, bound, reading, stream)
 
+    def counted(self, what: str) -> int:
+        """What the server has counted for this session, and for nobody else."""
+        ((number,),) = self.rows(
+            "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS"
+            f" WHERE VARIABLE_NAME = '{what}'"
+        )
+        return int(number)
+
     def execute(self, prepared: Prepared, *params: Any, **how: Any) -> Any:
         """All replies of a prepared statement, or the head of its stream."""
         return self.finish(self.start(prepared, *params, **how))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from capi_support import Connect, connect
+from channel_support import Wire, opened
 from hypothesis import HealthCheck, settings
 
 from mariadb_nb.capi import lib
@@ -38,6 +39,20 @@ def transport(request: pytest.FixtureRequest) -> str:
     """Each way to the server."""
     value: str = request.param
     return value
+
+
+@pytest.fixture
+def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
+    """A connection over each transport, with a channel."""
+    with opened(mariadb_server, transport) as made:
+        yield made
+
+
+@pytest.fixture
+def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
+    """One over the unix socket, where nothing depends on the transport."""
+    with opened(mariadb_server, "unix") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,20 +17,6 @@ from mariadb_nb.server import TemporaryServer
 #: that come between two looks at the clock.
 SLOW = 0.0001
 SLOW_ROWS_OF_A_TURN = 20 + 16
-
-
-@pytest.fixture
-def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
-    """A connection over each transport."""
-    with opened(mariadb_server, transport) as made:
-        yield made
-
-
-@pytest.fixture
-def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
-    """A connection over the unix socket, where nothing depends on the transport."""
-    with opened(mariadb_server, "unix") as made:
-        yield made
 
 
 # ---- replies ---------------------------------------------------------------------

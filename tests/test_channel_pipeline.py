@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from channel_support import (
     READING,
     Wire,
     kill_connection,
-    opened,
     outcome_of,
     slow_reading,
 )
@@ -30,20 +28,6 @@ from mariadb_nb.rows import class_row, make_reading
 from mariadb_nb.server import TemporaryServer
 
 WRITE = 2
-
-
-@pytest.fixture
-def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
-    """A connection over each transport."""
-    with opened(mariadb_server, transport) as made:
-        yield made
-
-
-@pytest.fixture
-def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
-    """A connection over the unix socket, where nothing depends on the transport."""
-    with opened(mariadb_server, "unix") as made:
-        yield made
 
 
 def pipeline(wire: Wire, *statements: str, reading: Any = READING) -> list[Any]:

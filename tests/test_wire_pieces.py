@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,20 +21,6 @@ from mariadb_nb.server import TemporaryServer
 
 SIZE = 3_000_000
 SUMS = "SELECT LENGTH(?) AS a, MD5(?) AS b, ? AS c"
-
-
-@pytest.fixture
-def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
-    """A connection over each transport."""
-    with opened(mariadb_server, transport) as made:
-        yield made
-
-
-@pytest.fixture
-def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
-    """A connection over the unix socket, where nothing depends on the transport."""
-    with opened(mariadb_server, "unix") as made:
-        yield made
 
 
 class Source:

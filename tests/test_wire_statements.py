@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -28,31 +27,6 @@ from mariadb_nb.rows import dict_row, make_reading, scalar_row
 from mariadb_nb.server import TemporaryServer
 
 DICT = make_reading(dict_row)
-#: Nobody else's statements are counted by this.
-COUNT = (
-    "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS"
-    " WHERE VARIABLE_NAME = '{}'"
-)
-
-
-@pytest.fixture
-def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
-    """A connection over each transport."""
-    with opened(mariadb_server, transport) as made:
-        yield made
-
-
-@pytest.fixture
-def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
-    """A connection over the unix socket, where nothing depends on the transport."""
-    with opened(mariadb_server, "unix") as made:
-        yield made
-
-
-def counted(wire: Wire, what: str) -> int:
-    """What the server has counted for this session."""
-    ((number,),) = wire.rows(COUNT.format(what))
-    return int(number)
 
 
 def names(of: Statement | Reply) -> list[str]:
@@ -81,8 +55,8 @@ def test_execution_again_and_again(wire: Wire) -> None:
     prepared = wire.prepare("SELECT ? + ?")
     for i in range(50):
         assert wire.execute(prepared, i, 2)[0].rows == [(i + 2,)]
-    assert counted(wire, "Com_stmt_prepare") == 1
-    assert counted(wire, "Com_stmt_execute") == 50
+    assert wire.counted("Com_stmt_prepare") == 1
+    assert wire.counted("Com_stmt_execute") == 50
 
 
 def test_statement_without_rows(wire: Wire) -> None:

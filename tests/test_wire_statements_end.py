@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -32,31 +32,6 @@ from mariadb_nb.rows import dict_row, make_reading
 from mariadb_nb.server import TemporaryServer
 
 DICT = make_reading(dict_row)
-#: Nobody else's statements are counted by this.
-COUNT = (
-    "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS"
-    " WHERE VARIABLE_NAME = '{}'"
-)
-
-
-@pytest.fixture
-def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
-    """A connection over each transport."""
-    with opened(mariadb_server, transport) as made:
-        yield made
-
-
-@pytest.fixture
-def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
-    """A connection over the unix socket, where nothing depends on the transport."""
-    with opened(mariadb_server, "unix") as made:
-        yield made
-
-
-def counted(wire: Wire, what: str) -> int:
-    """What the server has counted for this session."""
-    ((number,),) = wire.rows(COUNT.format(what))
-    return int(number)
 
 
 # ---- closing -------------------------------------------------------------------------
@@ -65,13 +40,13 @@ def counted(wire: Wire, what: str) -> int:
 def test_dropped_statement_is_closed_before_the_next_command(wire: Wire) -> None:
     kept = wire.prepare("SELECT 'kept'")
     many = [wire.prepare(f"SELECT {number}") for number in range(20)]
-    assert counted(wire, "Com_stmt_close") == 0
+    assert wire.counted("Com_stmt_close") == 0
     many.clear()
-    assert counted(wire, "Com_stmt_close") == 20
+    assert wire.counted("Com_stmt_close") == 20
     assert wire.execute(kept)[0].rows == [("kept",)]
     del kept
     prepared = wire.prepare("SELECT 1")
-    assert counted(wire, "Com_stmt_close") == 21
+    assert wire.counted("Com_stmt_close") == 21
     assert wire.execute(prepared)[0].rows == [(1,)]
     assert wire.waits.count(0) < 10
 
@@ -85,7 +60,7 @@ def test_dropped_while_it_is_executed(wire: Wire) -> None:
     (reply,) = wire.finish(outcome)
     assert len(reply.rows) == 5000
     wire.works()
-    assert counted(wire, "Com_stmt_close") == 1
+    assert wire.counted("Com_stmt_close") == 1
 
 
 def test_statements_outlive_the_connection(unix: Wire) -> None:
@@ -150,7 +125,7 @@ def test_statements_are_dropped_by_many_threads(unix: Wire) -> None:
         for thread in threads:
             thread.join()
         unix.works()
-    assert counted(unix, "Com_stmt_close") == 200
+    assert unix.counted("Com_stmt_close") == 200
 
 
 # ---- the end in the middle of it ---------------------------------------------------
