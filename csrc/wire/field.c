@@ -30,26 +30,12 @@ count_escapes(const char *data, size_t length)
 static int
 write_text(wire_writer *writer, const char *data, size_t length)
 {
-    size_t left = count_escapes(data, length);
-    size_t done = 0;
-    char *at = NULL;
+    const size_t count = count_escapes(data, length);
 
-    if (wire_reserve(writer, length + left) < 0) {
+    if (wire_reserve(writer, length + count) < 0) {
         return -1;
     }
-    at = writer->at;
-    for (; left != 0; left--) {
-        const size_t start = done;
-        while (escapes[(unsigned char)data[done]] == '\0') {
-            done++;
-        }
-        memcpy(at, data + start, done - start);
-        at += done - start;
-        *at++ = '\\';
-        *at++ = escapes[(unsigned char)data[done++]];
-    }
-    memcpy(at, data + done, length - done);
-    writer->at = at + (length - done);
+    wire_put_escaped(writer, data, length, escapes, count);
     return 0;
 }
 

@@ -40,30 +40,14 @@ write_string(wire_writer *writer, const wire_encoding *how, const char *data, si
 {
     const bool backslash = (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) == 0;
     const char *const table = backslash ? escapes : quotes_only;
-    size_t left = count_escapes(data, length, backslash);
-    size_t done = 0;
-    char *at = NULL;
+    const size_t count = count_escapes(data, length, backslash);
 
-    if (wire_reserve(writer, length + left + 2) < 0) {
+    if (wire_reserve(writer, length + count + 2) < 0) {
         return -1;
     }
-    at = writer->at;
-    *at++ = '\'';
-    for (; left != 0; left--) {
-        const size_t start = done;
-        while (table[(unsigned char)data[done]] == '\0') {
-            done++;
-        }
-        memcpy(at, data + start, done - start);
-        at += done - start;
-        *at++ = data[done] == '\'' ? '\'' : '\\';
-        *at++ = table[(unsigned char)data[done]];
-        done++;
-    }
-    memcpy(at, data + done, length - done);
-    at += length - done;
-    *at++ = '\'';
-    writer->at = at;
+    *writer->at++ = '\'';
+    wire_put_escaped(writer, data, length, table, count);
+    *writer->at++ = '\'';
     return 0;
 }
 

@@ -74,6 +74,12 @@ void wire_writer_start(wire_writer *writer);
 int wire_writer_grow(wire_writer *writer, size_t more);
 PyObject *wire_writer_finish(wire_writer *writer); /* a bytes object */
 void wire_writer_free(wire_writer *writer);
+/*
+ * Writes bytes for which there is room.  What stands in the table for a byte, if not 0, is
+ * written for it, a quote behind a quote and others behind a backslash; count: how often.
+ */
+void wire_put_escaped(wire_writer *writer, const char *data, size_t length, const char *table,
+                      size_t count);
 
 /* Makes room for so many bytes. */
 static inline int

@@ -67,3 +67,24 @@ wire_writer_free(wire_writer *writer)
 {
     Py_CLEAR(writer->bytes);
 }
+
+void
+wire_put_escaped(wire_writer *writer, const char *data, size_t length, const char *table,
+                 size_t count)
+{
+    char *at = writer->at;
+    size_t done = 0;
+
+    for (; count != 0; count--) {
+        const size_t start = done;
+        while (table[(unsigned char)data[done]] == '\0') {
+            done++;
+        }
+        memcpy(at, data + start, done - start);
+        at += done - start;
+        *at++ = data[done] == '\'' ? '\'' : '\\';
+        *at++ = table[(unsigned char)data[done++]];
+    }
+    memcpy(at, data + done, length - done);
+    writer->at = at + (length - done);
+}
