@@ -1,7 +1,8 @@
 """What the tests of cancelling interrupt: everything that waits.
 
 The scenarios are coroutine functions over the names of ``mariadb_nb.aio``; on blocking
-connections they run as ``worlds`` has it.
+connections they run as ``worlds`` has it. They close their streams whatever happens: who
+is cancelled between two operations has a stream that is in the way of others until then.
 """
 
 from __future__ import annotations
@@ -70,22 +71,21 @@ async def start_stream(conn: Connection, _: Any) -> Any:
 
 
 async def fetch_stream(conn: Connection, cur: Any) -> Any:
-    counts = [len(await cur.fetchmany(10)), len(await cur.fetchall())]
-    await cur.close()
-    return counts
+    async with cur:
+        return [len(await cur.fetchmany(10)), len(await cur.fetchall())]
 
 
 async def next_results(conn: Connection, cur: Any) -> Any:
     count = 0
-    while await cur.nextset():
-        count += 1
-    await cur.close()
+    async with cur:
+        while await cur.nextset():
+            count += 1
     return count
 
 
 async def close_stream(conn: Connection, cur: Any) -> Any:
-    await cur.fetchone()
-    await cur.close()
+    async with cur:
+        await cur.fetchone()
 
 
 async def ping(conn: Connection, _: Any) -> Any:
@@ -199,26 +199,24 @@ async def large_parameter(conn: Connection, made: Any) -> Any:
 
 
 async def stream_prepared(conn: Connection, made: Any) -> Any:
-    cur = await conn.cursor(stream=True).execute(made.sql, (10,), prepare=True)
-    counts = [len(await cur.fetchmany(10)), len(await cur.fetchall())]
-    await cur.close()
-    return counts
+    async with conn.cursor(stream=True) as cur:
+        await cur.execute(made.sql, (10,), prepare=True)
+        return [len(await cur.fetchmany(10)), len(await cur.fetchall())]
 
 
 async def fetch_from_server(conn: Connection, made: Any) -> Any:
-    cur = conn.cursor(stream=True, prefetch=2000)
-    await cur.execute(made.sql, (10,))
-    counts = [len(await cur.fetchmany(10)), len(await cur.fetchall())]
-    await cur.execute(made.sql, (10,))
-    await cur.fetchone()
-    await cur.close()
+    async with conn.cursor(stream=True, prefetch=2000) as cur:
+        await cur.execute(made.sql, (10,))
+        counts = [len(await cur.fetchmany(10)), len(await cur.fetchall())]
+        await cur.execute(made.sql, (10,))
+        await cur.fetchone()
     return counts
 
 
 async def close_prepared_stream(conn: Connection, made: Any) -> Any:
-    cur = await conn.cursor(stream=True).execute(made.sql, (10,), prepare=True)
-    await cur.fetchone()
-    await cur.close()
+    async with conn.cursor(stream=True) as cur:
+        await cur.execute(made.sql, (10,), prepare=True)
+        await cur.fetchone()
 
 
 async def columns(conn: Connection, _: Any) -> Any:
