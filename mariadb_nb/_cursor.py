@@ -146,11 +146,10 @@ class CursorBase(Results):
         self._live = False
         reading, reader = self._reading, self._me if self._stream else None
         if entry is not None:
-            written = self._text, (sql, params)
             return session.run(
                 entry,
                 bound,
-                *written,
+                (self._text, sql, params),
                 reading,
                 prepare,
                 reader,

@@ -191,9 +191,9 @@ class Many:
             entry = session.chosen(self._sql, asked)
             bound = template.bind(*arguments) if entry is not None else None
             if entry is not None and bound is not None:
-                text = template.render, arguments
+                text = template.render, *arguments
                 operation = session.run(
-                    entry, bound, *text, self._reading, asked, None, self._deadline
+                    entry, bound, text, self._reading, asked, None, self._deadline
                 )
             else:
                 operation = session.query(

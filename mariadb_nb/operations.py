@@ -57,6 +57,7 @@ def drive(
     arguments: tuple[Any, ...],
     resume: Callable[[int], Any],
     deadline: float | None = None,
+    otherwise: tuple[Any, ...] | None = None,
 ) -> Operation[Any]:
     """Drive an operation to its end, whatever becomes of it.
 
@@ -67,6 +68,8 @@ def drive(
         arguments: of ``start``.
         resume: goes on after a wait; called with the bits that came true.
         deadline: when to give up, in seconds of ``time.monotonic()``.
+        otherwise: a function, and its arguments behind the error that was raised: it
+            returns the operation that takes the place of this one, or None.
 
     Raises:
         OperationTimeout: the deadline passed.
@@ -78,7 +81,7 @@ def drive(
         if deadline is not None and monotonic() >= deadline:
             raise OperationTimeout(TIME_OVER)
         outcome = start(*arguments)
-        while outcome.__class__ is int:
+        while type(outcome) is int:
             # Looked at here too: what is always ready would never time out.
             if deadline is not None and monotonic() >= deadline:
                 raise OperationTimeout(TIME_OVER)
@@ -105,7 +108,13 @@ def drive(
         except BaseException:
             session.abort(owner)  # a signal may come before it has begun
             raise
-        raise
+        if otherwise is None:
+            raise
+        function, *more = otherwise
+        other = function(error, *more)
+        if other is None:
+            raise
+    return (yield from other)
 
 
 class Pair:

@@ -74,8 +74,16 @@ class Preparing(Turns):
 
     def chosen(self, sql: str, asked: bool | None) -> Entry | None:
         """The entry of a statement that is to be executed by ``run``, or None."""
-        statements, channel = self.statements, self._channel
-        if channel is None or not (asked or statements.watching):
+        channel = self._channel
+        if channel is None:
+            return None
+        statements = self.statements
+        if channel.epoch == statements.epoch:  # what is most common, at once
+            entry = statements.entries.get(sql)
+            if entry is not None and entry.automatic and asked is not False:
+                statements.order = entry.used = statements.order + 1
+                return entry
+        if not (asked or statements.watching):
             return None
         return statements.choose(sql, asked, channel)
 
@@ -103,6 +111,7 @@ class Preparing(Turns):
         stream: bool = False,
         deadline: float | None = None,
         prefetch: int = 0,
+        otherwise: tuple[Any, ...] | None = None,
     ) -> Operation[Any]:
         """Execute a prepared statement; what comes of it is as of ``query``.
 
@@ -114,6 +123,7 @@ class Preparing(Turns):
             deadline: when to give up, in seconds of ``time.monotonic()``.
             prefetch: how many rows of a stream the server sends at once, which keeps
                 the others; 0: it sends all.
+            otherwise: what takes its place if it raises, see ``drive``.
         """
         channel = self._channel
         if channel is None:
@@ -125,6 +135,7 @@ class Preparing(Turns):
             (statement, bound, reading, stream, prefetch),
             channel.resume,
             deadline,
+            otherwise,
         )
         return operation if self.state is not state.RESULT else self._next(operation)
 
@@ -132,8 +143,7 @@ class Preparing(Turns):
         self,
         entry: Entry,
         bound: Bound | None,
-        text: Callable[..., bytes],
-        arguments: tuple[Any, ...],
+        text: tuple[Any, ...],
         reading: Reading,
         asked: bool | None,
         reader: Callable[[], object] | None = None,
@@ -145,8 +155,7 @@ class Preparing(Turns):
         Args:
             entry: of ``statements.choose``.
             bound: its parameters.
-            text: makes the same as text, when it is called with the arguments.
-            arguments: of ``text``.
+            text: a function that makes the same as text, and its arguments.
             reading: how to read values and rows.
             asked: whether the application wants it to be prepared.
             reader: returns who fetches the rows, as for ``stream``; None: all rows
@@ -154,31 +163,63 @@ class Preparing(Turns):
             deadline: when to give up, in seconds of ``time.monotonic()``.
             prefetch: as for ``execute``.
         """
+        statement = entry.statement
         stream = reader is not None
+        as_text = self._unless_executed, entry, text, reading, stream, deadline
+        if statement is None or stream or (bound is not None and bound.pieces):
+            return self._run(entry, bound, as_text, asked, reader, prefetch)
+        return self.execute(
+            statement, bound, reading, False, deadline, prefetch, as_text
+        )
+
+    def _run(
+        self,
+        entry: Entry,
+        bound: Bound | None,
+        as_text: tuple[Any, ...],
+        asked: bool | None,
+        reader: Callable[[], object] | None,
+        prefetch: int,
+    ) -> Operation[Any]:
+        """Execute what may have to be prepared first, or what streams."""
+        _, _, text, reading, stream, deadline = as_text
         if bound is not None and bound.pieces:
             self.statements.drop(entry)
-        statement = entry.statement
+        statement, outcome = entry.statement, None
         if statement is None:
             try:
                 statement = yield from self.prepare_entry(entry, asked, deadline)
             except Error as error:
                 if not self._is_unpreparable(error):
                     raise
-        outcome = None
-        if statement is not None:
-            try:
-                outcome = yield from self.execute(
-                    statement, bound, reading, stream, deadline, prefetch
-                )
-            except Error as error:
-                if error.errno not in NOT_EXECUTED:
-                    raise
-                self.statements.drop(entry)
-        if outcome is None:
-            outcome = yield from self.query(text(*arguments), reading, stream, deadline)
+        if statement is None:
+            outcome = yield from self._as_text(text, reading, stream, deadline)
+        else:
+            outcome = yield from self.execute(
+                statement, bound, reading, stream, deadline, prefetch, as_text
+            )
         if stream:
             self.reader = reader
         return outcome
+
+    def _unless_executed(
+        self, error: BaseException, entry: Entry, *written: Any
+    ) -> Operation[Any] | None:
+        """The statement as text, if the server has not executed the prepared one."""
+        if not isinstance(error, Error) or error.errno not in NOT_EXECUTED:
+            return None
+        self.statements.drop(entry)
+        return self._as_text(*written)
+
+    def _as_text(
+        self,
+        text: tuple[Any, ...],
+        reading: Reading,
+        stream: bool,
+        deadline: float | None,
+    ) -> Operation[Any]:
+        make, *arguments = text
+        return self.query(make(*arguments), reading, stream, deadline)
 
     def _is_unpreparable(self, error: Error) -> bool:
         """Whether the statement can be executed as text after the error."""

@@ -101,21 +101,23 @@ class Statements:
 
     Attributes:
         told: whether the server tells of everything in ``TRACKING``.
+        watching: whether texts have to be looked at.
+        epoch: what the channel's was when everything here was true.
+        entries: the texts of the default database.
+        order: how many executions were chosen.
     """
 
     def __init__(self, threshold: int | None, most: int) -> None:
         self.threshold = threshold
         self.most = most
         self.told = False
-        self._epoch = -1
-        self._order = 0
+        self.epoch = -1
+        self.order = 0
         self._counts: dict[str, int] = {}
         self._databases: dict[str | None, dict[str, Entry]] = {}
-        #: Those of the default database.
-        self._entries: dict[str, Entry] = {}
+        self.entries: dict[str, Entry] = {}
         self._prepared: set[Entry] = set()
         self._pinned: dict[str, int] = {}
-        #: Whether texts have to be looked at.
         self.watching = threshold is not None
 
     def begin(self, told: bool) -> None:
@@ -123,12 +125,12 @@ class Statements:
         self.forget()
         self.told = told
         self.watching = told or self.threshold is not None
-        self._epoch = -1
+        self.epoch = -1
 
     def note_told(self, channel: Any) -> None:
         """Note that the server was asked to tell everything, as of now."""
         self.told = self.watching = True
-        self._epoch = channel.epoch
+        self.epoch = channel.epoch
 
     def forget(self) -> None:
         """Forget all statements, and how often they were executed."""
@@ -137,7 +139,7 @@ class Statements:
         self._prepared.clear()
         self._counts.clear()
         self._databases.clear()
-        self._entries = {}
+        self.entries = {}
 
     # Choosing
 
@@ -149,9 +151,9 @@ class Statements:
             asked: whether the application wants it; None leaves the choice.
             channel: tells its ``epoch``, ``database`` and ``mode``.
         """
-        if channel.epoch != self._epoch:
+        if channel.epoch != self.epoch:
             self._follow(channel)
-        entry = self._entries.get(sql)
+        entry = self.entries.get(sql)
         if entry is None and asked is not False:
             entry = self._meet(sql, asked, channel)
         if entry is None or asked is False:
@@ -159,7 +161,7 @@ class Statements:
                 self.begin(False)
             return None
         if entry.automatic or (asked and entry.template is not None):
-            self._order = entry.used = self._order + 1
+            self.order = entry.used = self.order + 1
             return entry
         if entry.silencing:
             self.begin(False)
@@ -168,13 +170,13 @@ class Statements:
     def _follow(self, channel: Any) -> None:
         """Take notice of what the server has told."""
         epoch = channel.epoch
-        if self._epoch >= 0 and epoch - self._epoch >= _VARIABLE:
+        if self.epoch >= 0 and epoch - self.epoch >= _VARIABLE:
             self.begin(False)  # perhaps it was told to be silent
-        self._epoch = epoch
+        self.epoch = epoch
         database = channel.database
         if database not in self._databases and len(self._databases) >= _DATABASES:
             self.forget()
-        self._entries = self._databases.setdefault(database, {})
+        self.entries = self._databases.setdefault(database, {})
 
     def _meet(self, sql: str, asked: bool | None, channel: Any) -> Entry | None:
         """Count an execution; make the entry if it is time to."""
@@ -190,8 +192,8 @@ class Statements:
         except ProgrammingError:
             return None  # a character set in which literals are not safe
         self._counts.pop(sql, None)
-        entry = self._entries[sql] = Entry(sql, scanned(sql, mode))
-        if len(self._entries) > _COUNTED + len(self._prepared):
+        entry = self.entries[sql] = Entry(sql, scanned(sql, mode))
+        if len(self.entries) > _COUNTED + len(self._prepared):
             self._drop_texts()
         return entry
 
@@ -203,8 +205,8 @@ class Statements:
 
     def _drop_texts(self) -> None:
         """Forget texts of which no statement is prepared."""
-        for sql in [s for s, it in self._entries.items() if it.statement is None]:
-            del self._entries[sql]
+        for sql in [s for s, it in self.entries.items() if it.statement is None]:
+            del self.entries[sql]
 
     # What has been prepared
 
@@ -247,7 +249,7 @@ class Statements:
 
     def make_room(self, entry: Entry) -> None:
         """Give up half of the statements: the server has no room for another one."""
-        self._entries.pop(entry.sql, None)
+        self.entries.pop(entry.sql, None)
         self._count(entry.sql, -_PATIENCE)
         self._evict(len(self._prepared) // 2 + 1)
 

@@ -1,8 +1,8 @@
 """What the tests of cancelling interrupt: everything that waits.
 
 The scenarios are coroutine functions over the names of ``mariadb_nb.aio``; on blocking
-connections they run as ``worlds`` has it. They close their streams whatever happens: who
-is cancelled between two operations has a stream that is in the way of others until then.
+connections they run as ``worlds`` has it. They close their streams whatever happens:
+that of who is cancelled between two operations is in the way of others until then.
 """
 
 from __future__ import annotations
