@@ -198,7 +198,7 @@ class CursorBase(Results):
         if len(outcome) > 1:
             outcome = self._results(outcome)
         self._replies = outcome
-        self._place = self._index = self._before = 0
+        self._place = self._index = 0
         self._reply = reply = outcome[0]  # as _show() does
         self._rows = reply.rows
 

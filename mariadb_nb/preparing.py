@@ -163,13 +163,24 @@ class Preparing(Turns):
             deadline: when to give up, in seconds of ``time.monotonic()``.
             prefetch: as for ``execute``.
         """
-        statement = entry.statement
+        statement, channel = entry.statement, self._channel
         stream = reader is not None
         as_text = self._unless_executed, entry, text, reading, stream, deadline
-        if statement is None or stream or (bound is not None and bound.pieces):
+        if (
+            statement is None
+            or stream
+            or self.state is not state.READY
+            or (bound is not None and bound.pieces)
+        ):
             return self._run(entry, bound, as_text, asked, reader, prefetch)
-        return self.execute(
-            statement, bound, reading, False, deadline, prefetch, as_text
+        return drive(  # as execute() does, for what is most common
+            self,
+            state.START,
+            channel.execute,
+            (statement, bound, reading, False),
+            channel.resume,
+            deadline,
+            as_text,
         )
 
     def _run(

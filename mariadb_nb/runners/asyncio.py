@@ -99,6 +99,7 @@ class Runner:
         "_shielded",
         "_timer",
         "_turn",
+        "_usual",
         "_value",
         "_wait",
     )
@@ -113,6 +114,8 @@ class Runner:
         self._kept = -1
         self._reading = False
         self._reads = False
+        # The wait for which there is nothing to register, as long as it is watched.
+        self._usual: Wait | None = None
         self._on_readable: Callable[[], object] | None = None
         # The operation under way, what it waits for, what is registered for this wait
         # alone, and how it was interrupted and ended.
@@ -207,7 +210,10 @@ class Runner:
         self._operation = operation
         self._send = operation.send
         try:
-            self._ask(wait)
+            if wait is self._usual:
+                self._wait, self._reads = wait, True  # as _ask() does
+            else:
+                self._ask(wait)
             await self._parked
             if self._error is None and self._interruption is None:
                 return self._value  # type: ignore[no-any-return]
@@ -278,6 +284,8 @@ class Runner:
         self._reads = self._reading and fd == self._kept and events == READ
         if not self._reads:
             self._register(wait)
+        elif deadline is None:
+            self._usual = wait
 
     def _register(self, wait: Wait) -> None:
         loop = self._loop
@@ -362,6 +370,7 @@ class Runner:
                 loop.remove_writer(wait.fd)
 
     def _stop_reading(self) -> None:
+        self._usual = None
         if self._reading:
             self._reading = self._reads = False
             if self._loop is not None and not self._loop.is_closed():
