@@ -13,6 +13,9 @@ SHAPE_CLASS: Final[int]
 SHAPE_CALL: Final[int]
 SHAPE_ARROW: Final[int]
 
+#: Whether Decimals are made without a call (csrc/wire/decimal.c).
+COPIES_DECIMALS: Final[bool]
+
 CHECK_BY_LIBRARY: Final[int]
 CHECK_NOTHING: Final[int]
 CHECK_CHAIN_ONLY: Final[int]

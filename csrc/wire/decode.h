@@ -39,7 +39,6 @@ typedef struct {
     MARIADB_CONST_STRING metadata[MARIADB_FIELD_ATTR_LAST + 1];
 } wire_extension;
 
-struct wire_decimals;
 struct wire_arrow_layout;
 
 struct wire_column {
@@ -48,8 +47,6 @@ struct wire_column {
     PyObject *callable;          /* borrowed from the reading or the state, or NULL */
     const MYSQL_FIELD *field;    /* borrowed */
     const wire_reading *reading; /* borrowed from the plan */
-    struct wire_decimals *decimals;
-    unsigned int decimals_seen;
 };
 
 /* Returns a row; values and lengths are as mysql_fetch_row() delivers them. */
@@ -127,8 +124,10 @@ enum wire_format wire_format_of(const MYSQL_FIELD *field);
 
 PyObject *wire_integer(wire_column *column, const char *text, size_t length);
 PyObject *wire_double(wire_column *column, const char *text, size_t length);
+/* Whether a text is one that wire_double() takes. */
+bool wire_is_number(const char *text, size_t length);
+
 PyObject *wire_decimal(wire_column *column, const char *text, size_t length);
-void wire_decimals_free(struct wire_decimals *decimals); /* NULL is fine */
 
 PyObject *wire_text(wire_column *column, const char *text, size_t length);
 PyObject *wire_bytes(wire_column *column, const char *text, size_t length);

@@ -56,6 +56,9 @@ wire_exec(PyObject *module)
             return -1;
         }
     }
+    if (wire_try_decimals(module) < 0) {
+        return -1;
+    }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (parts[i](module) < 0) {
             return -1;

@@ -1,8 +1,8 @@
 /*
- * number.c - integers, floats and decimals from their text.
+ * number.c - integers and floats from their text.
  *
- * All are exact: integers whole, floats the nearest there is, decimals digit by
- * digit.  Knows no locale, and no column but for the name in an error.
+ * All are exact: integers whole, floats the nearest there is.  Knows no locale, and no
+ * column but for the name in an error.
  */
 
 #include "decode.h"
@@ -249,133 +249,10 @@ wire_double(wire_column *column, const char *text, size_t length)
     return slow_double(column, text, length);
 }
 
-/* ---- decimals ------------------------------------------------------------- */
-
-/*
- * Prices and rates repeat, and making a Decimal is the dearest thing there is in a
- * row.  A column therefore remembers some of those that it made, each in the one
- * place that its text leads to.
- */
-#define MIXER UINT64_C(0x9E3779B97F4A7C15)
-#define PLACES_BITS 10
-#define PLACES (1 << PLACES_BITS)
-#define LONGEST 15 /* characters of a text that is remembered */
-
-/*
- * Not for a handful of values; and a value that is never asked for again costs a
- * look into memory that no cache has any more.
- */
-#define SEEN_ENOUGH 32             /* values before a column begins to remember */
-#define GIVEN_UP (SEEN_ENOUGH + 1) /* what a column has "seen" that does not */
-#define TRIAL 2048                 /* values after which it is decided for good */
-#define WORTHWHILE (TRIAL / 3)     /* how many of them must have been remembered */
-
-typedef struct {
-    uint64_t words[2]; /* the text, zeros, and its length in the last byte, which is never 0 */
-    PyObject *value;   /* owned, or NULL */
-} place;
-
-struct wire_decimals {
-    unsigned int asked; /* for how many values */
-    unsigned int found; /* how many were there */
-    place places[PLACES];
-};
-
-void
-wire_decimals_free(struct wire_decimals *decimals)
+bool
+wire_is_number(const char *text, size_t length)
 {
-    if (decimals != NULL) {
-        for (size_t i = 0; i < PLACES; i++) {
-            Py_XDECREF(decimals->places[i].value);
-        }
-        PyMem_Free(decimals);
-    }
-}
-
-static PyObject *
-make_decimal(const wire_column *column, const char *text, size_t length)
-{
-    PyObject *digits = NULL; /* new */
-    PyObject *value = NULL;  /* new */
     number parts;
 
-    /* Decimal() would take "NaN", "1_0" and " 1 " too. */
-    if (!read_number(&parts, text, length)) {
-        return wire_bad_value(column, "has a value that is no number");
-    }
-    digits = PyUnicode_DecodeASCII(text, (Py_ssize_t)length, NULL);
-    if (digits != NULL) {
-        value = PyObject_CallOneArg(column->reading->state->Decimal, digits);
-        Py_DECREF(digits);
-    }
-    return value;
-}
-
-/* Whether a column remembers values; -1 with an exception. */
-static int
-remembers(wire_column *column)
-{
-    struct wire_decimals *decimals = column->decimals;
-
-    if (decimals == NULL) {
-        if (column->decimals_seen != SEEN_ENOUGH) {
-            column->decimals_seen += column->decimals_seen < SEEN_ENOUGH;
-            return 0;
-        }
-        column->decimals = PyMem_Calloc(1, sizeof(*decimals));
-        if (column->decimals == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-    }
-    else if (decimals->asked == TRIAL && decimals->found < WORTHWHILE) {
-        column->decimals = NULL;
-        column->decimals_seen = GIVEN_UP;
-        wire_decimals_free(decimals);
-        return 0;
-    }
-    return 1;
-}
-
-/* The value that a text of up to LONGEST characters stands for, made or remembered. */
-static PyObject *
-recall(wire_column *column, const char *text, size_t length)
-{
-    struct wire_decimals *decimals = column->decimals;
-    unsigned char key[16] = {0};
-    uint64_t words[2];
-
-    memcpy(key, text, length);
-    key[LONGEST] = (unsigned char)length;
-    memcpy(words, key, sizeof(words));
-    uint64_t hash = (words[0] ^ (words[1] * MIXER)) * MIXER;
-    hash = (hash ^ (hash >> 32)) * MIXER;
-    place *found = &decimals->places[hash >> (64 - PLACES_BITS)];
-    decimals->asked += decimals->asked <= TRIAL;
-    if (found->words[0] == words[0] && found->words[1] == words[1]) {
-        decimals->found += decimals->asked <= TRIAL;
-    }
-    else {
-        PyObject *value = make_decimal(column, text, length); /* new */
-        if (value == NULL) {
-            return NULL;
-        }
-        Py_XSETREF(found->value, value);
-        memcpy(found->words, words, sizeof(words));
-    }
-    return Py_NewRef(found->value);
-}
-
-PyObject *
-wire_decimal(wire_column *column, const char *text, size_t length)
-{
-    int remembered = 0;
-
-    if (length > 0 && length <= LONGEST) {
-        remembered = remembers(column);
-        if (remembered < 0) {
-            return NULL;
-        }
-    }
-    return remembered ? recall(column, text, length) : make_decimal(column, text, length);
+    return read_number(&parts, text, length);
 }

@@ -280,9 +280,6 @@ wire_plan_free(wire_plan *plan)
     if (plan == NULL) {
         return;
     }
-    for (unsigned int i = 0; i < plan->count; i++) {
-        wire_decimals_free(plan->columns[i].decimals);
-    }
     PyMem_Free(plan->cells);
     PyMem_Free(plan->widths);
     wire_cells_free(&plan->cut);

@@ -16,7 +16,7 @@
  *     infile.c     what the server gets when it asks for a file
  *     reply.c      what a query was answered with
  *     reading.c    how values and rows are to be read; the plan for a result
- *     number.c string.c temporal.c    from a value's text to an object
+ *     number.c decimal.c string.c temporal.c    from a value's text to an object
  *     binary.c     rows of the binary protocol, and the values that differ there
  *     rows.c       from values to a row
  *     describe.c   what is known of the columns
@@ -80,6 +80,7 @@ typedef struct wire_state {
     PyObject *error_from; /* from_server(errno, sqlstate, message) -> exception */
     /* other classes and functions */
     PyObject *Decimal;
+    PyObject *like_decimal; /* what others are made like; NULL: call Decimal() */
     PyObject *UUID;
     PyObject *IPv4Address;
     PyObject *IPv6Address;
@@ -101,6 +102,9 @@ typedef struct wire_state {
 
 extern struct PyModuleDef wire_module;
 wire_state *wire_state_of(PyTypeObject *type); /* of one of our own types; borrowed */
+
+/* Finds out whether Decimals can be made without a call (decimal.c). */
+int wire_try_decimals(PyObject *module);
 
 /* Each adds its types and functions to the module. */
 int wire_add_reading(PyObject *module);
