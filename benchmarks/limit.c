@@ -1,13 +1,14 @@
 /* The limit: what the same work costs a C program on the same libmariadb.
  *
  *   limit blocking|poll  text|binary  fetch|select|lookup|pipeline  COUNT REPEATS
- *         SOCKET DATABASE USER PASSWORD
+ *         SOCKET DATABASE USER PASSWORD CLOCK
  *
  * It makes no Python objects and decodes nothing. fetch reads COUNT rows of the
  * reference table as they come (use_result); select asks SELECT 1, and lookup for
  * random rows by their key, COUNT times; pipeline does the same, as text, with DEPTH
- * statements on their way at once; binary prepares the statement once. Each of the
- * REPEATS is a line of JSON, with what one row or query took. */
+ * statements on their way at once; binary prepares the statement once. CLOCK is that of
+ * the server's CPU time, 0 if there is none. Each of the REPEATS is a line of JSON, with
+ * what one row or query took. */
 #include <mysql.h>
 #include <poll.h>
 #include <stdio.h>
@@ -304,16 +305,17 @@ count_rows(MYSQL *mysql)
 int
 main(int argc, char **argv)
 {
-    if (argc != 10) {
+    if (argc != 11) {
         fail(
             "expected: blocking|poll text|binary fetch|select|lookup|pipeline COUNT REPEATS "
-            "SOCKET DATABASE USER PASSWORD",
+            "SOCKET DATABASE USER PASSWORD CLOCK",
             NULL);
     }
     use_poll = strcmp(argv[1], "poll") == 0;
     binary = strcmp(argv[2], "binary") == 0;
     const char *work = argv[3];
     long count = strtol(argv[4], NULL, 10), repeats = strtol(argv[5], NULL, 10);
+    clockid_t server_clock = (clockid_t)strtol(argv[10], NULL, 10);
     my_bool off = 0;
 
     counter_open();
@@ -329,6 +331,7 @@ main(int argc, char **argv)
     unsigned rows = count_rows(mysql);
     lookup(mysql, 100, rows);
     for (long i = 0; i < repeats; i++) {
+        double server = clock_s(server_clock);
         double wall = clock_s(CLOCK_MONOTONIC);
         double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
         counter_start();
@@ -347,7 +350,11 @@ main(int argc, char **argv)
         long long instructions = counter_stop();
         cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
         wall = clock_s(CLOCK_MONOTONIC) - wall;
+        server = clock_s(server_clock) - server;
         printf("{\"wall_us\": %.6f, \"cpu_us\": %.6f", wall / count * 1e6, cpu / count * 1e6);
+        if (server_clock) {
+            printf(", \"server_us\": %.6f", server / count * 1e6);
+        }
         if (instructions >= 0) { /* else nothing counts them */
             printf(", \"instructions\": %.1f", (double)instructions / count);
         }

@@ -1,6 +1,6 @@
 """Measures a process from within: time, CPU, instructions, memory, the loop's delay.
 
-It knows no driver and no scenario.
+And, beside it, the CPU time of the server. It knows no driver and no scenario.
 """
 
 from __future__ import annotations
@@ -21,6 +21,18 @@ _SAMPLE_INTERVAL: Final = 0.002
 _TICK: Final = 0.001
 
 
+def cpu_clock(pid: int) -> int:
+    """Return the clock of a process's CPU time, all its threads together.
+
+    Any process can read it, as `time.clock_gettime` does; 0 where there is none.
+    """
+    libc, clock = ctypes.CDLL(None), ctypes.c_int()
+    if not hasattr(libc, "clock_getcpuclockid"):
+        return 0
+    failed = libc.clock_getcpuclockid(pid, ctypes.byref(clock))
+    return 0 if failed else clock.value
+
+
 class Stopwatch:
     """What happens between two moments in this process, its threads included.
 
@@ -28,20 +40,26 @@ class Stopwatch:
 
     Args:
         counter: the compiled counter of instructions.
+        server_clock: the server's `cpu_clock`.
 
     Attributes:
         wall, cpu: seconds of the last `with`, CPU being user and system time.
+        server: seconds of CPU that the server took meanwhile, None without a clock.
         instructions: those in user mode, None where nothing counts them.
     """
 
-    def __init__(self, counter: Path) -> None:
+    def __init__(self, counter: Path, server_clock: int) -> None:
         self._counter = ctypes.CDLL(str(counter))
         self._counter.counter_stop.restype = ctypes.c_longlong
         self._counter.counter_open()
+        self._server_clock = server_clock
         self.wall = self.cpu = 0.0
+        self.server: float | None = None
         self.instructions: int | None = None
 
     def __enter__(self) -> Self:
+        if self._server_clock:
+            self._server = time.clock_gettime(self._server_clock)
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         self._counter.counter_start()
         return self
@@ -55,6 +73,8 @@ class Stopwatch:
         counted = int(self._counter.counter_stop())
         self.cpu = time.process_time() - self._cpu
         self.wall = time.perf_counter() - self._wall
+        if self._server_clock:
+            self.server = time.clock_gettime(self._server_clock) - self._server
         self.instructions = counted if counted >= 0 else None
 
 

@@ -72,6 +72,7 @@ class Bench:
     """What a run needs: where the server is, what was compiled, how much to do."""
 
     place: Place
+    server_clock: int  # of its CPU time, 0 if there is none
     native: Native
     cores: Cores
     sizes: Sizes
@@ -110,14 +111,15 @@ class Bench:
 
     def _worker(self, group: Group, entry: Entry) -> list[str]:
         job = scenarios.job(group.scenario, group.world, entry, self.sizes)
-        job |= {"place": self.place, "counter": str(self.native.counter)}
+        job |= {"place": self.place, "server_clock": self.server_clock}
+        job |= {"counter": str(self.native.counter)}
         return [sys.executable, "-m", "benchmarks.worker", json.dumps(job)]
 
     def _limit(self, group: Group, entry: Entry) -> list[str]:
         how = "blocking" if group.world == "blocking" else "poll"
         numbers = self._units(group.scenario), self.sizes.repeats
         words = [how, entry.mode, group.scenario.key, *map(str, numbers), *self.place]
-        return [str(self.native.limit), *words]
+        return [str(self.native.limit), *words, str(self.server_clock)]
 
 
 def _output(command: Sequence[str]) -> tuple[list[str], str]:

@@ -47,6 +47,7 @@ class Metric(NamedTuple):
 _COSTS: Final = (
     Metric("wall_us", "wall us", 2),
     Metric("cpu_us", "CPU us", 2),
+    Metric("server_us", "server CPU us", 2, compared=False),
     Metric("instructions", "instructions", 0),
 )
 

@@ -47,7 +47,7 @@ async def _work(job: Job, watch: Stopwatch, connect: Connect) -> None:
 def main() -> None:
     """Do the work that the argument describes."""
     job: Job = json.loads(sys.argv[1])
-    watch = Stopwatch(Path(job["counter"]))
+    watch = Stopwatch(Path(job["counter"]), job["server_clock"])
     connect = _connector(job)
     factory = None
     if job["world"] == "uvloop":

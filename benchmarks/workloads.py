@@ -39,6 +39,8 @@ def _repeats(job: Job) -> Iterator[int]:
 def _costs(watch: Stopwatch, units: int) -> Sample:
     sample = {"wall_us": watch.wall / units * 1e6, "cpu_us": watch.cpu / units * 1e6}
     sample["per_second"] = units / watch.wall
+    if watch.server is not None:
+        sample["server_us"] = watch.server / units * 1e6
     if watch.instructions is not None:
         sample["instructions"] = watch.instructions / units
     return sample

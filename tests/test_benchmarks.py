@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from itertools import combinations
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from benchmarks import footprint, loans, logins, pool, report, rounds, scenarios, table
 from benchmarks.contestants import CONTESTANTS, pins
 from benchmarks.lenders import LENDERS
+from benchmarks.measure import cpu_clock
 from mariadb_nb.server import TemporaryServer
 
 
@@ -41,6 +44,32 @@ def test_every_peer_is_pinned() -> None:
     pinned = {name for name, _ in pins()}
     peers = {contestant.name for contestant in CONTESTANTS} - {"mariadb_nb", "C"}
     assert peers <= pinned
+
+
+def test_the_cpu_time_of_another_process_is_that_of_all_its_threads() -> None:
+    work = """
+import threading, time
+def busy():
+    while time.thread_time() < 0.05:
+        pass
+threads = [threading.Thread(target=busy) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(time.process_time(), flush=True)
+input()
+"""
+    command = [sys.executable, "-c", work]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        told = float(other.stdout.readline())
+        assert told >= 0.1
+        # What is counted of the thread that runs may be up to a tick behind.
+        assert time.clock_gettime(cpu_clock(other.pid)) >= told - 0.02
+        other.communicate("\n")
+    assert cpu_clock(other.pid) == 0
 
 
 @pytest.mark.parametrize("name", ["mariadb_nb.aio", "mariadb_nb, threads"])
