@@ -102,7 +102,7 @@ soak: $(VENV)/.tests
 
 BENCH_ARGS ?=
 
-#: make bench       ours, other drivers and a C program side by side, about 5 minutes
+#: make bench       ours, other drivers and a C program side by side, about 16 minutes
 bench: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
 	$(VENV)-bench/bin/python -m benchmarks --json build/bench.json --plot build/bench.svg $(BENCH_ARGS)

@@ -159,20 +159,18 @@ def _write(options: argparse.Namespace, found: dict[str, Any]) -> None:
 
 def _tell_failures(console: Console, outcome: Outcome) -> bool:
     """Say who failed; return whether ours did, or somebody each time."""
-    reasons: dict[str, list[Failure]] = {}
-    for failure in outcome.failures:
-        reasons.setdefault(failure.entry.label, []).append(failure)
-    for label, failures in reasons.items():
-        where = "; ".join(failure.where for failure in failures)
-        console.print(f"[bold red]{label} failed[/] in {where}; the first time:")
-        reason = failures[0].reason
-        console.print(reason, markup=False, highlight=False, soft_wrap=True)
+    for failed in report.failures(outcome):
+        often = "once" if failed["times"] == 1 else f"{failed['times']} times"
+        line = f"{failed['who']} failed {often} in {failed['where']}: {failed['error']}"
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     worked = {label for samples in outcome.samples.values() for label in samples}
-    return any(
-        failure.entry.contestant.name in (OURS, LIMIT)
-        or failure.entry.label not in worked
-        for failure in outcome.failures
-    )
+    bad = False
+    for failure in outcome.failures:
+        if failure.entry.contestant.name in (OURS, LIMIT):
+            console.print(failure.reason, markup=False, highlight=False, soft_wrap=True)
+            bad = True
+        bad = bad or failure.entry.label not in worked
+    return bad
 
 
 def main() -> int:
@@ -195,7 +193,7 @@ def main() -> int:
         "rounds": rounds,
         "seconds": round(took),
         "missing": [contestant.name for contestant in missing],
-        "failed": [f"{f.entry.label}: {f.where}" for f in outcome.failures],
+        "failed": report.failures(outcome),
         "results": report.summary(outcome, groups, sizes),
     }
     report.show(console, found["results"], groups)

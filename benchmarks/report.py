@@ -98,6 +98,23 @@ def _contestants(
     return found
 
 
+def failures(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return who failed where, how often, and what was said the first time."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for failure in outcome.failures:
+        who, where = failure.entry.label, failure.where
+        first = {"who": who, "where": where, "times": 0, "error": _gist(failure.reason)}
+        found.setdefault((who, where), first)["times"] += 1
+    return list(found.values())
+
+
+def _gist(said: str) -> str:
+    """Return how a process ended and what it says of that: of a traceback the end."""
+    end, *lines = [line for line in said.splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith("Fatal Python error")]
+    return ": ".join([end, *(fatal or lines)[-1:]])
+
+
 def show(
     console: Console, summaries: Sequence[Mapping[str, Any]], groups: Sequence[Group]
 ) -> None:

@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Who failed where, and what was said."""
+    """Who failed where, and all that was said."""
 
     entry: Entry
     where: str
@@ -138,9 +138,7 @@ def _output(command: Sequence[str]) -> tuple[list[str], str]:
     lines = done.stdout.splitlines()
     if not done.returncode and lines:
         return lines, ""
-    said = done.stderr.splitlines()
-    said = said if len(said) <= 6 else [*said[:2], "...", *said[-4:]]
-    what = "\n".join([f"exit code {done.returncode}", *said])
+    what = f"exit code {done.returncode}\n{done.stderr}"
     if not lines:
         raise RuntimeError(what)
     return lines, f"after its work: {what}"

@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 
 from benchmarks import footprint, loans, logins, pool, report, rounds, scenarios, table
-from benchmarks.contestants import CONTESTANTS, pins
+from benchmarks.contestants import BY_NAME, CONTESTANTS, pins
 from benchmarks.lenders import LENDERS
 from benchmarks.measure import cpu_clock
 from mariadb_nb.server import TemporaryServer
@@ -70,6 +70,23 @@ input()
         assert time.clock_gettime(cpu_clock(other.pid)) >= told - 0.02
         other.communicate("\n")
     assert cpu_clock(other.pid) == 0
+
+
+def test_a_failure_is_told_in_one_line_with_how_often_it_came() -> None:
+    traceback = "Traceback (most recent call last):\n  File x\nOSError: gone\n"
+    crash = "Fatal Python error: torn\nPython runtime state: y\n\nmodules: z\n"
+    peer = scenarios.Entry(BY_NAME["asyncmy"], "binary")
+    said = [f"exit code 1\n{traceback}", "exit code 1\nother", f"exit code -6\n{crash}"]
+    places = ["load, asyncio", "load, asyncio", "fetch, asyncio"]
+    failures = [rounds.Failure(peer, *one) for one in zip(places, said, strict=True)]
+    slow = rounds.Failure(peer, "select, asyncio", "it took longer than 120 s")
+    found = report.failures(rounds.Outcome(failures=[*failures, slow]))
+    assert {failed["who"] for failed in found} == {"asyncmy, binary"}
+    assert [(one["where"], one["times"], one["error"]) for one in found] == [
+        ("load, asyncio", 2, "exit code 1: OSError: gone"),
+        ("fetch, asyncio", 1, "exit code -6: Fatal Python error: torn"),
+        ("select, asyncio", 1, "it took longer than 120 s"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["mariadb_nb.aio", "mariadb_nb, threads"])
