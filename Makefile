@@ -106,6 +106,7 @@ BENCH_ARGS ?=
 bench: $(VENV)/.built $(VENV)-bench/.peers
 	@.ci/deps $(PYTHON) server
 	$(VENV)-bench/bin/python -m benchmarks --json build/bench.json --plot build/bench.svg $(BENCH_ARGS)
+	@echo "For the README: $(VENV)-bench/bin/python -m benchmarks.readme build/bench.json"
 
 #: make bench-short the same with few rows, to see that it works
 bench-short: $(VENV)/.built $(VENV)-bench/.peers

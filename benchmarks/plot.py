@@ -27,9 +27,14 @@ _PANELS: Final = (
     _Panel("fetch", "asyncio", "cpu_us", "fetchall, asyncio: CPU us per row", 2),
     _Panel("lookup", "asyncio", "cpu_us", "row by key, asyncio: CPU us", 1),
     _Panel("lookup", "uvloop", "cpu_us", "row by key, uvloop: CPU us", 1),
-    _Panel("fetch", "blocking", "cpu_us", "fetchall, blocking: CPU us per row", 2),
+    _Panel("fetch", "blocking", "wall_us", "fetchall, blocking: wall us per row", 2),
     _Panel("lookup", "blocking", "wall_us", "row by key, blocking: wall us", 1),
-    _Panel("delay", "asyncio", "delay_ms", "fetchall, asyncio: longest delay, ms", 1),
+    _Panel("delay", "asyncio", "delay_ms", "fetchall: delay of the loop, ms", 1),
+    _Panel("arrow", "blocking", "wall_us", "Arrow, blocking: wall us per row", 2),
+    _Panel("insert", "asyncio", "per_second", "executemany: rows a second", 0),
+    _Panel(
+        "concurrent", "asyncio", "per_second", "20 connections: queries a second", 0
+    ),
 )
 _COLOURS: Final = {OURS: "#0f766e", LIMIT: "#a1a1aa"}
 _OTHERS: Final = "#93b4c9"
@@ -62,7 +67,8 @@ def _draw_panel(axis: Any, panel: _Panel, contestants: Mapping[str, Any]) -> Non
         if panel.metric in numbers
     }
     labels = list(values)
-    colours = [_COLOURS.get(label, _OTHERS) for label in labels]
+    names = [label.partition(",")[0] for label in labels]
+    colours = [_COLOURS.get(name, _OTHERS) for name in names]
     bars = axis.barh(labels, list(values.values()), color=colours)
     axis.bar_label(bars, fmt=f"{{:,.{panel.digits}f}}", padding=2)
     axis.invert_yaxis()

@@ -151,7 +151,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "load",
-        "{loads:,} rows of 6 columns: load() as text, or executemany",
+        "{loads:,} rows of 6 columns by executemany; ours as text: load()",
         "row",
         _RATE,
         ("asyncio", "blocking"),
