@@ -10,6 +10,11 @@ BIN = $(VENV)/bin
 # What was fetched and built for wheels, and the library that is in them.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mariadb-nb
 LIBRARY = $(CACHE)/library/manylinux_2_28_$(shell uname -m)
+# Processes that share the tests, each with a server of its own; 0 for none but pytest.
+# Two on one processor too: what they do most is to wait.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((n > 2 ? n : 2)))
+# A file stays with one of them: what its tests share is made once.
+PARALLEL = -n $(WORKERS) --dist loadfile
 PYTEST_ARGS ?=
 CALLS ?= 1000000
 ROUNDS ?= 11
@@ -31,10 +36,10 @@ demo: $(VENV)/.built
 	@.ci/deps $(PYTHON) server
 	$(BIN)/mariadb-nb demo
 
-#: make test        all tests, on PYTHON and the machine's Connector/C
+#: make test        all tests, on PYTHON and the machine's Connector/C; in WORKERS processes
 test: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 #: make test-3.4    the same with the Connector/C 3.4 that is in the wheels; fuzz-3.4
 test-3.4 fuzz-3.4: $(VENV)-wheels/.tools
@@ -85,7 +90,7 @@ generate: $(VENV)/.built
 #: make sanitize    the tests that are hardest on the C code, under ASan and UBSan
 sanitize: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
-	.ci/sanitize $(BIN)/python
+	.ci/sanitize $(BIN)/python $(PARALLEL)
 
 #: make fuzz        random sequences of calls, a secret in each query; FUZZ_ARGS=
 FUZZ_ARGS ?= --seconds 60

@@ -154,7 +154,7 @@ VALUES: Final = [
     (Colour.RED, STRING, "red"),
     (b"\xff\0", BLOB, ...),
     (bytearray(b"ab"), BLOB, b"ab"),
-    (memoryview(b"ab"), BLOB, b"ab"),
+    pytest.param(memoryview(b"ab"), BLOB, b"ab", id="memoryview"),
     (uuid.UUID(int=5), STRING, str(uuid.UUID(int=5))),
     (datetime.date(2026, 2, 28), DATE, ...),
     (datetime.date(1, 1, 1), DATE, ...),
