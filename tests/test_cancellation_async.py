@@ -355,7 +355,7 @@ def test_closed_by_another_task(
 
     async def close(conn: aio.Connection) -> None:
         while not conn.busy:
-            await (trio if world is TrioWorld else asyncio).sleep(0.001)
+            await place.pause()
         witness.until_running("SLEEP(600)")
         await conn.close()
 

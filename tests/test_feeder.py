@@ -104,7 +104,7 @@ def test_turns_are_short() -> None:
 
     def slow() -> Iterator[tuple[int]]:
         for number in range(4):
-            time.sleep(0.002)
+            time.sleep(0.002)  # how long a row takes to make: more than a turn
             yield (number,)
 
     made = feeder("a")

@@ -14,6 +14,12 @@ from mariadb_nb.wait import PAUSE, READ, TIMEOUT, Operation, Wait
 
 pytest_plugins = ["runner_fixtures"]
 
+
+def sleep_past(deadline: float) -> None:
+    """Block the loop: it has its next turn when the deadline is over by all clocks."""
+    time.sleep(max(0.0, deadline - time.monotonic()) + 0.01)
+
+
 # -- cancelling ------------------------------------------------------------------------
 
 
@@ -164,9 +170,6 @@ def test_a_cancellation_is_not_lost_when_the_deadline_passes_too(
             log.append("cancelled")
             raise
 
-    def be_late(deadline: float) -> None:
-        time.sleep(max(0.0, deadline - time.monotonic()) + 0.01)
-
     async def main() -> None:
         task = asyncio.create_task(asyncio.sleep(0))
         deadline = 0.0
@@ -175,7 +178,7 @@ def test_a_cancellation_is_not_lost_when_the_deadline_passes_too(
             deadline = time.monotonic() + 0.02
             task = asyncio.create_task(Runner().run(query(deadline)))
             await turns()
-        be_late(deadline)
+        sleep_past(deadline)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -193,8 +196,8 @@ def test_an_operation_may_cancel_its_own_task(go: Go, pair: Pair, waits: int) ->
             while (yield wait) == TIMEOUT:  # as long as it is the machine that is late
                 wait = Wait(pair.fd, READ, time.monotonic() + 0.01)
             pair.read()
-        # The deadline passes before the loop has its next turn.
-        time.sleep(0.02)
+        assert wait.deadline is not None
+        sleep_past(wait.deadline)
         tasks[0].cancel()
         try:
             yield wait

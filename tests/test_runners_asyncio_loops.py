@@ -108,8 +108,7 @@ def test_an_idle_descriptor_with_data_does_not_keep_the_loop_busy(
         assert await runner.run(reading(pair)) == [READ]
         assert runner.calls == 1
         pair.far.send(b"goodbye")
-        for _ in range(20):
-            await asyncio.sleep(0.001)
+        await turns(20)
         assert runner.calls == 2
         assert await runner.run(reading(pair)) == [READ]
         assert runner.calls == 3

@@ -116,7 +116,7 @@ def test_keepalive_is_enough_while_an_answer_is_awaited(
         def vanish() -> None:
             state = "SELECT info FROM information_schema.processlist WHERE id = ?"
             while watching.execute(state, (conn.thread_id,)).fetchone() == (None,):
-                time.sleep(0.001)
+                time.sleep(0.001)  # to leave the server some time for it
             server.vanish()
 
         vanishing = threading.Thread(target=vanish)

@@ -162,7 +162,7 @@ def test_turn_of_the_loop(unix: Wire) -> None:
     class SlowSource(Source):
         def read(self, size: int) -> Any:
             turns.append(len(unix.waits))
-            time.sleep(0.001)
+            time.sleep(0.001)  # how long a piece takes to come: half a turn
             return super().read(size)
 
     prepared = unix.prepare("SELECT LENGTH(?) AS a")
