@@ -45,16 +45,21 @@ class FileLoad(Load):
     ) -> None:
         super().__init__(connection, on_duplicate, deadline)
         self._sql = load_sql.own_statement(sql, on_duplicate).encode()
-        self._file = tempfile.SpooledTemporaryFile(BUFFER)  # noqa: SIM115
+        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._size = 0
         self._pieces = 0
+
+    def begin(self) -> Operation[None]:
+        yield from super().begin()
+        # From here on somebody closes it; who is cancelled before has not begun.
+        self._file = tempfile.SpooledTemporaryFile(BUFFER)  # noqa: SIM115
 
     def _take(self, source: Any) -> Operation[None]:
         place = _place(source)
         if place is not None:
             yield from self._load(self._sql, place)
             source.seek(0, io.SEEK_END)
-            self._file.close()
+            self._discard()
             return
         turn = monotonic()
         for piece in _pieces(source):
@@ -70,7 +75,7 @@ class FileLoad(Load):
             yield PAUSE
 
     def finish(self) -> Operation[None]:
-        if self._file.closed:
+        if self._file is None:
             return
         with self._file as file:
             if self._size > BUFFER:
@@ -86,16 +91,22 @@ class FileLoad(Load):
                 f"piece {self._pieces} of the file is a {type(piece).__name__}: "
                 "expected bytes, as from a file that is opened in binary mode"
             )
+        assert self._file is not None
         self._size += self._file.write(piece)
         self._pieces += 1
 
     def close(self) -> None:
-        self._file.close()
+        self._discard()
         super().close()
 
     def fail(self, error: BaseException) -> Operation[None]:
-        self._file.close()
+        self._discard()
         return super().fail(error)
+
+    def _discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _place(source: Any) -> tuple[int, int] | None:

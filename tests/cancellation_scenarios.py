@@ -2,7 +2,7 @@
 
 The scenarios are coroutine functions over the names of ``mariadb_nb.aio``; on blocking
 connections they run as ``worlds`` has it. They close their streams whatever happens:
-that of who is cancelled between two operations is in the way of others until then.
+who is cancelled between two operations has one that is in the way of others until then.
 """
 
 from __future__ import annotations
@@ -221,8 +221,8 @@ async def close_prepared_stream(conn: Connection, made: Any) -> Any:
 
 async def columns(conn: Connection, _: Any) -> Any:
     sql = "SELECT seq, CONCAT('row ', seq) FROM seq_1_to_20000"
-    stream = await conn.cursor().stream_arrow(sql, batch_rows=9_999)
-    return [len(batch) async for batch in stream]
+    async with await conn.cursor().stream_arrow(sql, batch_rows=9_999) as stream:
+        return [len(batch) async for batch in stream]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from mariadb_nb.errors import Busy, InterfaceError, QueryInterrupted
 from mariadb_nb.runners.asyncio import Runner as AsyncioRunner
 from mariadb_nb.runners.trio import Runner as TrioRunner
 from mariadb_nb.server import TemporaryServer
-from mariadb_nb.wait import Operation
+from mariadb_nb.wait import Operation, Wait
 
 #: Of the waits of long operations, so many at the beginning and at the end.
 ENDS = 3
@@ -55,6 +55,15 @@ class Watched:
 
     async def run_shielded(self, operation: Operation[Any]) -> Any:
         return await self._runner.run_shielded(self.plan.watched(operation))
+
+
+class WatchedBetween(Watched):
+    """One whose operations are counted: what is planned happens before they begin."""
+
+    async def run(self, operation: Operation[Any]) -> Any:
+        if self.plan.reached(Wait(-1, 0)):
+            self.plan.interrupt()
+        return await self._runner.run(operation)
 
 
 Act = Callable[[], Awaitable[Any]]
@@ -157,7 +166,10 @@ def relays(
 class Awaited:
     """Connections of one world that are interrupted in one way."""
 
-    def __init__(self, relay: Relay, way: str, lost: set[int]) -> None:
+    def __init__(
+        self, relay: Relay, way: str, lost: set[int], watched: type[Watched] = Watched
+    ) -> None:
+        self._watched = watched
         self.world, self._runner_class, self._cancelling = WAYS[way]
         self.options = relay.options
         self.lost = lost
@@ -166,7 +178,7 @@ class Awaited:
 
     async def connect(self, plan: Plan) -> aio.Connection:
         def make() -> Watched:
-            self.runner = Watched(self._runner_class(), plan)
+            self.runner = self._watched(self._runner_class(), plan)
             return self.runner
 
         with mock.patch.object(runners, "current_async", return_value=make):
@@ -226,6 +238,16 @@ def test_cancelled_at_every_wait(
 ) -> None:
     transport = "tls" if way == "asyncio timeout" else "unix"
     awaited = Awaited(relays[transport], way, lost)
+    with nothing_left():
+        run(awaited.world, at_every_wait(awaited, name))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_cancelled_between_operations(
+    relays: dict[str, Relay], lost: set[int], name: str
+) -> None:
+    """As when trio's deadline passes while the last wait of an operation ends."""
+    awaited = Awaited(relays["unix"], "trio scope", lost, WatchedBetween)
     with nothing_left():
         run(awaited.world, at_every_wait(awaited, name))
 
