@@ -272,16 +272,22 @@ class Collision:
         await self.lock(self.winner, 2)
 
     async def lock(self, conn: aio.Connection, x: int) -> None:
-        """The text says who waits, so that the other can wait for that."""
         await conn.execute(
-            f"SELECT 'row {x} of {self.table}' FROM {self.table} WHERE x = {x} "
+            f"SELECT '{self.waiting(conn, x)}' FROM {self.table} WHERE x = {x} "
             "FOR UPDATE"
         )
+
+    def waiting(self, conn: aio.Connection, x: int) -> str:
+        """What a statement says of who waits for what, so that the other sees it.
+
+        That of who has the row already can still be seen for a moment, too.
+        """
+        return f"{conn.thread_id} wants row {x} of {self.table}"
 
     async def win(self) -> None:
         """Wait until the other one waits for us, and for it then."""
         witness = await self.world.connect()
-        await self.world.wait_until_seen(witness, f"row 2 of {self.table}")
+        await self.world.wait_until_seen(witness, self.waiting(self.loser, 2))
         await self.lock(self.winner, 1)
         await self.winner.rollback()
 
