@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sysconfig
 from collections.abc import Iterator
@@ -32,6 +33,17 @@ settings.register_profile(
     "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_heap() -> None:
+    """Keep the garbage collector from what was there before the tests of a file.
+
+    It is hundreds of times what a program has, pytest's and the other files', and takes
+    longer to be searched than most tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["unix", "tcp", "tls"])

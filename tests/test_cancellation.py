@@ -141,7 +141,14 @@ def test_closed_statement_ends_when_the_server_finds_out(
     lost.add(conn.thread_id)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("transport", "way"),
+    # TCP waits where a unix socket does: one way tells that.
+    [
+        *((transport, way) for transport in ("unix", "tls") for way in WAYS),
+        ("tcp", "throw"),
+    ],
+)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_interrupted_at_every_wait(
     relays: dict[str, Relay], lost: set[int], transport: str, name: str, way: str

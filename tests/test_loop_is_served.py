@@ -6,7 +6,6 @@ seconds, a large result and a large statement. How it is measured: ``ticking``.
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import time
@@ -43,18 +42,6 @@ CREATE OR REPLACE TABLE served AS SELECT
     IF(seq % 3 = 0, NULL, seq) AS optional
 FROM seq_1_to_{ROWS}
 """
-
-
-@pytest.fixture(autouse=True)
-def _own_heap() -> Iterator[None]:
-    """Keep the garbage collector from what the other tests have left.
-
-    It is thousands of times what a program has, and not the driver's to be searched.
-    """
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

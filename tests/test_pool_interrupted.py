@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import inf
@@ -337,16 +337,6 @@ def interrupted(files: set[Any], at: int, call: Callable[[], object]) -> bool:
     return done
 
 
-@pytest.fixture
-def quick_collector() -> Iterator[None]:
-    """Have the collector look only at what the test makes."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("quick_collector")
 @pytest.mark.filterwarnings("ignore:.*was not closed:ResourceWarning")
 @pytest.mark.parametrize("use", [True, False], ids=["used", "not used"])
 def test_loan_to_a_thread_that_is_interrupted(
@@ -370,7 +360,6 @@ def test_loan_to_a_thread_that_is_interrupted(
     check_connections(mariadb_server, 0)
 
 
-@pytest.mark.usefixtures("quick_collector")
 @pytest.mark.filterwarnings("ignore:.*was not closed:ResourceWarning")
 # The record of the warning would keep the loan alive.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
