@@ -57,9 +57,14 @@ struct wire_arrow_field;
 struct wire_arrow_column;
 
 /*
- * Writes a value behind those that a column has.  Returns 0, or 1 if it becomes a NULL,
- * or -1 with an exception.
+ * Writes a value behind those that a column has.  Returns WIRE_ARROW_WRITTEN, or what else
+ * there is, or -1 with an exception.
  */
+enum {
+    WIRE_ARROW_WRITTEN,
+    WIRE_ARROW_NULL,   /* it becomes one */
+    WIRE_ARROW_NO_ROOM /* for so many bytes */
+};
 typedef int (*wire_arrow_write)(struct wire_arrow_column *to, int64_t row,
                                 const struct wire_arrow_field *field, wire_column *column,
                                 const char *value, size_t length);
@@ -105,14 +110,25 @@ typedef struct {
     uint32_t mask;    /* how many places there are, less 1 */
 } wire_arrow_dictionary;
 
+/* The buffers lie in the chunk's block. */
 typedef struct wire_arrow_column {
-    uint8_t *validity; /* owned: a bit for each row; NULL: no NULLs */
+    uint8_t *validity; /* a bit for each row, from the first NULL on */
     int64_t nulls;
-    char *values; /* owned: of field->width for each row; offsets are one more */
-    char *bytes;  /* owned: what the offsets lead to */
-    size_t room;  /* for bytes */
+    char *values;                      /* of field->width for each row; offsets are one more */
+    char *bytes;                       /* what the offsets lead to */
+    size_t room;                       /* for bytes, */
+    size_t wish;                       /* and how much of it the next block shall have */
     wire_arrow_dictionary *dictionary; /* owned, or NULL */
 } wire_arrow_column;
+
+/* How many bytes the offsets lead to. */
+static inline size_t
+wire_bytes_used(const wire_arrow_field *field, const wire_arrow_column *column, int64_t rows)
+{
+    const int32_t *offsets = (const int32_t *)(const void *)column->values;
+
+    return field->variable && offsets != NULL ? (size_t)offsets[rows] : 0;
+}
 
 /* The most digits that a decimal can have. */
 #define WIRE_ARROW_DIGITS 76
@@ -137,15 +153,33 @@ WIRE_ARROW_WRITE(wire_arrow_uuid);
 
 void wire_dictionary_free(wire_arrow_dictionary *dictionary); /* NULL is fine */
 
-/* ---- arrow_export.c: chunks, and what is made of them for others ---------------- */
+/* ---- arrow_memory.c: the memory of a chunk ---------------------------------------- */
+
+typedef struct {
+    char *start;
+    void *base;    /* owned: what it is a part of */
+    size_t size;   /* from its start on */
+    size_t mapped; /* of all; 0: the base was allocated */
+} wire_arrow_block;
 
 typedef struct wire_arrow_chunk {
     atomic_size_t references;
     wire_arrow_layout *layout; /* a reference */
     int64_t rows;
     int64_t room; /* for rows */
+    wire_arrow_block block;
     wire_arrow_column columns[];
 } wire_arrow_chunk;
+
+/* Makes room for so many rows, and for the bytes that the columns wish.  False: no memory. */
+bool wire_chunk_resize(wire_arrow_chunk *chunk, int64_t room);
+/* Gives back what a chunk has too much, if that is much. */
+void wire_chunk_trim(wire_arrow_chunk *chunk);
+void wire_block_free(wire_arrow_block *block); /* zeros are fine */
+/* How many blocks there are in the whole process, and their bytes. */
+void wire_blocks_count(size_t *count, size_t *size);
+
+/* ---- arrow_export.c: chunks, and what is made of them for others ---------------- */
 
 wire_arrow_chunk *wire_chunk_new(wire_arrow_layout *layout); /* NULL: no memory */
 wire_arrow_chunk *wire_chunk_keep(wire_arrow_chunk *chunk);
@@ -161,7 +195,8 @@ int wire_chunks_export(wire_arrow_layout *layout, wire_arrow_chunk *const *chunk
 /* The type ArrowBatch.  Not one for the collector: it refers to no object. */
 typedef struct {
     PyObject_HEAD wire_arrow_chunk *chunk; /* a reference */
-    bool full;
+    int64_t wanted;                        /* rows that it shall have at most; 0: not known */
+    bool watched;                          /* whether it might be full before that */
 } wire_batch;
 
 #endif

@@ -2,22 +2,22 @@
  * arrow_batch.c - rows to columns: the type ArrowBatch while it is made.
  *
  * Owns the growth of a batch, row by row, and what is left of it when a row fails: the
- * rows before.  What others get of it is arrow_object.c's business.
+ * rows before.  Its memory is in arrow_memory.c, what others get of it in arrow_object.c.
  */
 
 #include "arrow.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+/* Rows, and bytes of text in a column, that a batch has room for at first. */
 #define FIRST_ROOM 64
-/* Buffers are as large as a multiple of this. */
-#define PADDING 64
+#define FIRST_BYTES 1024
 /*
  * Bytes of one column after which a batch takes no more rows.  A value is no longer than
  * that (max_allowed_packet), so that the offsets, of 32 bits, never end within a row.
  */
 #define FULL ((size_t)1 << 30)
+#define MOST_BYTES ((size_t)INT32_MAX)
 
 /* ---- plans ------------------------------------------------------------------------- */
 
@@ -81,116 +81,120 @@ wire_batch_rows(PyObject *batch)
 bool
 wire_batch_is_full(PyObject *batch)
 {
-    return ((wire_batch *)batch)->full;
+    const wire_batch *self = (wire_batch *)batch;
+    const wire_arrow_chunk *chunk = self->chunk;
+    bool full = false;
+
+    for (size_t i = 0; self->watched && i < chunk->layout->count; i++) {
+        const wire_arrow_column *column = &chunk->columns[i];
+        full |= wire_bytes_used(&chunk->layout->fields[i], column, chunk->rows) > FULL;
+        full |= column->dictionary != NULL && column->dictionary->room > FULL;
+    }
+    return full;
 }
 
-/* ---- memory ------------------------------------------------------------------------ */
+/* ---- room -------------------------------------------------------------------------- */
 
-static size_t
-padded(size_t size)
+/* Rows that there shall be room for. */
+static int64_t
+next_room(const wire_batch *self, const wire_plan *plan)
 {
-    return (size + PADDING - 1) / PADDING * PADDING;
+    const int64_t rows = self->chunk->rows;
+    int64_t room = self->chunk->room;
+
+    if (room == 0) {
+        room = plan->rows_seen > FIRST_ROOM ? plan->rows_seen : FIRST_ROOM;
+    }
+    else if (room < 2 * rows) {
+        room *= 2;
+    }
+    return room > self->wanted && self->wanted > rows ? self->wanted : room;
 }
 
-/* Bytes of a column's values, or offsets, for so many rows. */
+/*
+ * Bytes that a column shall have room for, as its last batch or its values so far let
+ * expect: for twice as many rows at most, and for one row that has so many.
+ */
 static size_t
-size_of(const wire_arrow_field *field, int64_t rows)
+next_bytes(int64_t rows, int64_t room, size_t seen, size_t used, size_t more)
 {
-    return padded(((size_t)rows + field->variable) * field->width);
+    double expected = (double)seen;
+
+    if (rows != 0) {
+        expected = (double)used / (double)rows * (double)(room < 2 * rows ? room : 2 * rows);
+    }
+    expected += expected / 8;
+    const size_t bytes = expected < (double)FIRST_BYTES  ? FIRST_BYTES
+                         : expected > (double)MOST_BYTES ? MOST_BYTES
+                                                         : (size_t)expected;
+    return bytes < used + more ? used + more : bytes;
 }
 
-static size_t
-bits_for(int64_t rows)
-{
-    return padded(((size_t)rows + 7) / 8);
-}
-
-/* Makes room for more rows.  Returns 0, or -1 with an exception. */
+/* Makes room for a row, and more.  Returns 0, or -1 with an exception. */
 static int
-grow(wire_arrow_chunk *chunk)
+grow(wire_batch *self, const wire_plan *plan, char *const *values, const unsigned long *lengths)
 {
-    const int64_t room = chunk->room == 0 ? FIRST_ROOM : chunk->room * 2;
+    wire_arrow_chunk *chunk = self->chunk;
+    const int64_t room = next_room(self, plan);
 
-    for (size_t i = 0; i < chunk->layout->count; i++) {
+    for (size_t i = 0; i < plan->count; i++) {
         const wire_arrow_field *field = &chunk->layout->fields[i];
         wire_arrow_column *column = &chunk->columns[i];
-        if (field->width != 0) {
-            char *values = realloc(column->values, size_of(field, room));
-            if (values == NULL) {
-                goto no_memory;
+        const size_t used = wire_bytes_used(field, column, chunk->rows);
+        const size_t more = values[i] != NULL ? lengths[i] : 0;
+        if (field->variable) {
+            if (more > MOST_BYTES - used) {
+                PyErr_SetString(PyExc_OverflowError,
+                                "more than 2 GiB of one column in a batch: ask for "
+                                "batches of fewer rows");
+                return -1;
             }
-            if (column->values == NULL) {
-                memset(values, 0, sizeof(int32_t)); /* the first offset */
-            }
-            column->values = values;
+            const size_t seen = plan->rows_seen != 0 ? plan->columns[i].bytes_seen : 0;
+            column->wish = next_bytes(chunk->rows, room, seen, used, more);
         }
-        if (column->validity != NULL) {
-            const size_t before = bits_for(chunk->room), after = bits_for(room);
-            uint8_t *validity = realloc(column->validity, after);
-            if (validity == NULL) {
-                goto no_memory;
-            }
-            memset(validity + before, 0, after - before);
-            column->validity = validity;
-        }
+        self->watched |= field->dictionary || column->wish > FULL;
     }
-    chunk->room = room;
+    if (!wire_chunk_resize(chunk, room)) {
+        PyErr_NoMemory();
+        return -1;
+    }
     return 0;
-no_memory:
-    PyErr_NoMemory();
-    return -1;
-}
-
-/* Gives back what a buffer has too much; what cannot be given back stays. */
-static void *
-trimmed(void *memory, size_t size)
-{
-    void *smaller = memory != NULL ? realloc(memory, size != 0 ? size : PADDING) : NULL;
-
-    return smaller != NULL ? smaller : memory;
 }
 
 void
-wire_batch_trim(PyObject *batch)
+wire_batch_end(PyObject *batch, wire_plan *plan)
 {
     wire_arrow_chunk *chunk = ((wire_batch *)batch)->chunk;
 
-    for (size_t i = 0; i < chunk->layout->count; i++) {
-        const wire_arrow_field *field = &chunk->layout->fields[i];
-        wire_arrow_column *column = &chunk->columns[i];
-        column->values = trimmed(column->values, size_of(field, chunk->rows));
-        column->validity = trimmed(column->validity, bits_for(chunk->rows));
-        if (field->variable && column->values != NULL) {
-            const int32_t *offsets = (const int32_t *)(const void *)column->values;
-            column->room = padded((size_t)offsets[chunk->rows]);
-            column->bytes = trimmed(column->bytes, column->room);
-        }
+    wire_chunk_trim(chunk);
+    if (plan == NULL) {
+        return; /* it was the last one */
     }
-    chunk->room = chunk->rows;
+    plan->rows_seen = chunk->rows;
+    for (size_t i = 0; i < plan->count; i++) {
+        plan->columns[i].bytes_seen =
+            wire_bytes_used(&chunk->layout->fields[i], &chunk->columns[i], chunk->rows);
+    }
 }
 
 /* ---- rows --------------------------------------------------------------------------- */
 
-static bool
-is_valid(const wire_arrow_column *column, int64_t row)
+/* Notes whether a row has a value; the bits behind it are zero then. */
+static inline void
+mark(wire_arrow_column *column, int64_t row, bool valid)
 {
-    return (column->validity[row / 8] >> (row % 8) & 1) != 0;
+    uint8_t *byte = &column->validity[row / 8];
+
+    *byte = (uint8_t)((*byte & ((1 << row % 8) - 1)) | valid << row % 8);
 }
 
-/* Returns 0, or -1 with an exception. */
-static int
-write_null(wire_arrow_column *column, const wire_arrow_field *field, int64_t row, int64_t room)
+static void
+write_null(wire_arrow_column *column, const wire_arrow_field *field, int64_t row)
 {
-    if (column->validity == NULL) {
-        column->validity = calloc(1, bits_for(room));
-        if (column->validity == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        memset(column->validity, 0xff, (size_t)row / 8);
-        column->validity[row / 8] = (uint8_t)((1 << row % 8) - 1);
+    if (column->nulls++ == 0) { /* all before it were values */
+        memset(column->validity, 0xff, ((size_t)row + 7) / 8);
     }
-    column->nulls++;
+    mark(column, row, false);
     if (field->variable) {
         int32_t *offsets = (int32_t *)(void *)column->values;
         offsets[row + 1] = offsets[row];
@@ -198,7 +202,6 @@ write_null(wire_arrow_column *column, const wire_arrow_field *field, int64_t row
     else if (field->width != 0) {
         memset(column->values + row * field->width, 0, field->width);
     }
-    return 0;
 }
 
 /* Takes back what the first columns of a row have noted of it. */
@@ -209,55 +212,74 @@ take_back(wire_arrow_chunk *chunk, size_t columns)
 
     for (size_t i = 0; i < columns; i++) {
         wire_arrow_column *column = &chunk->columns[i];
-        if (column->validity != NULL) {
-            column->nulls -= !is_valid(column, row);
-            column->validity[row / 8] &= (uint8_t) ~(1 << row % 8);
+        if (column->nulls != 0) {
+            column->nulls -= (column->validity[row / 8] >> (row % 8) & 1) == 0;
         }
     }
+}
+
+/* Writes a row, or nothing of it; returns what a writer does. */
+static int
+write_row(wire_arrow_chunk *chunk, wire_plan *plan, char *const *values,
+          const unsigned long *lengths)
+{
+    const unsigned int count = plan->count;
+    const int64_t row = chunk->rows;
+    const wire_arrow_field *field = chunk->layout->fields;
+    wire_arrow_column *column = chunk->columns;
+
+    for (unsigned int i = 0; i < count; i++, field++, column++) {
+        int status = WIRE_ARROW_NULL;
+        if (values[i] != NULL) {
+            status = field->write(column, row, field, &plan->columns[i], values[i], lengths[i]);
+        }
+        if (status == WIRE_ARROW_WRITTEN) {
+            if (column->nulls != 0) {
+                mark(column, row, true);
+            }
+        }
+        else if (status == WIRE_ARROW_NULL) {
+            write_null(column, field, row);
+        }
+        else {
+            take_back(chunk, i);
+            return status;
+        }
+    }
+    return WIRE_ARROW_WRITTEN;
 }
 
 int
 wire_batch_add(PyObject *batch, wire_plan *plan, char *const *values, const unsigned long *lengths)
 {
-    wire_arrow_chunk *chunk = ((wire_batch *)batch)->chunk;
-    const int64_t row = chunk->rows;
-    bool full = false;
+    wire_batch *self = (wire_batch *)batch;
+    wire_arrow_chunk *chunk = self->chunk;
+    int status = WIRE_ARROW_NO_ROOM;
 
-    if (row == chunk->room && grow(chunk) < 0) {
-        return -1;
+    if (chunk->rows < chunk->room) {
+        status = write_row(chunk, plan, values, lengths);
     }
-    for (size_t i = 0; i < plan->count; i++) {
-        const wire_arrow_field *field = &chunk->layout->fields[i];
-        wire_arrow_column *column = &chunk->columns[i];
-        int status = 1;
-        if (values[i] != NULL) {
-            status = field->write(column, row, field, &plan->columns[i], values[i], lengths[i]);
-        }
-        if (status > 0) {
-            status = write_null(column, field, row, chunk->room);
-        }
-        else if (status == 0 && column->validity != NULL) {
-            column->validity[row / 8] |= (uint8_t)(1 << row % 8);
-        }
-        if (status < 0) {
-            take_back(chunk, i);
+    if (status == WIRE_ARROW_NO_ROOM) {
+        if (grow(self, plan, values, lengths) < 0) {
             return -1;
         }
-        full |= column->room > FULL;
-        full |= column->dictionary != NULL && column->dictionary->room > FULL;
+        status = write_row(chunk, plan, values, lengths);
+    }
+    if (status != WIRE_ARROW_WRITTEN) {
+        return -1;
     }
     chunk->rows++;
-    ((wire_batch *)batch)->full = full;
     return 0;
 }
 
 PyObject *
-wire_batch_new(const wire_plan *plan)
+wire_batch_new(const wire_plan *plan, Py_ssize_t wanted)
 {
     PyTypeObject *type = plan->reading->state->ArrowBatch;
     wire_batch *self = (wire_batch *)type->tp_alloc(type, 0); /* new */
 
     if (self != NULL) {
+        self->wanted = wanted;
         self->chunk = wire_chunk_new(plan->layout);
         if (self->chunk == NULL) {
             PyErr_NoMemory();

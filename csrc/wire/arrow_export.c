@@ -40,11 +40,9 @@ wire_chunk_release(wire_arrow_chunk *chunk)
         return;
     }
     for (size_t i = 0; i < chunk->layout->count; i++) {
-        free(chunk->columns[i].validity);
-        free(chunk->columns[i].values);
-        free(chunk->columns[i].bytes);
         wire_dictionary_free(chunk->columns[i].dictionary);
     }
+    wire_block_free(&chunk->block);
     wire_layout_release(chunk->layout);
     free(chunk);
 }

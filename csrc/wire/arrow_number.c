@@ -11,9 +11,6 @@
 
 #include <string.h>
 
-/* What becomes of a value that is NULL after all. */
-#define BECAME_NULL 1
-
 static int
 wrong_size(const wire_column *column, size_t length)
 {
@@ -138,29 +135,79 @@ number_of(const char *digits, int count)
     return number;
 }
 
+/* So many digits fit 64 bits, with a sign. */
+#define DIGITS_OF_64 18
+
+/* Reads on in a number.  False: there is something else than digits. */
+static inline bool
+read_digits(const char *text, size_t length, uint64_t *number)
+{
+    for (size_t i = 0; i < length; i++) {
+        const unsigned int figure = (unsigned char)text[i] - (unsigned int)'0';
+        if (figure > 9) {
+            return false;
+        }
+        *number = *number * 10 + figure;
+    }
+    return true;
+}
+
+/*
+ * A short decimal, with just as many digits behind the point as the column has: the rule.
+ * False: it takes a closer look.
+ */
+static inline bool
+read_short(const wire_arrow_field *field, const char *text, size_t length, uint64_t *number)
+{
+    const size_t behind = field->decimals, point = behind != 0;
+    const size_t before = length - behind - point;
+
+    *number = 0;
+    return length > behind + point && before + behind <= DIGITS_OF_64 &&
+           before + behind <= field->digits && read_digits(text, before, number) &&
+           (!point || text[before] == '.') && read_digits(text + before + point, behind, number);
+}
+
+/* Any decimal.  Returns false if it is none, or not of the column's type. */
+static bool
+read_long(const wire_arrow_field *field, const char *text, size_t length, wide *number)
+{
+    char digits[MOST_DIGITS];
+    int count = read_decimal(field, text, length, digits);
+
+    if (count < 0 || (unsigned int)count > field->digits) {
+        return false;
+    }
+    *number = number_of(digits, count);
+    return true;
+}
+
 int
 wire_arrow_decimal(wire_arrow_column *to, int64_t row, const wire_arrow_field *field,
                    wire_column *column, const char *value, size_t length)
 {
     const bool negative = length > 0 && *value == '-';
-    char digits[MOST_DIGITS];
-    int count = read_decimal(field, value + negative, length - negative, digits);
+    uint64_t number;
+    wide wider = {{0}};
 
-    if (count < 0 || (unsigned int)count > field->digits) {
+    if (read_short(field, value + negative, length - negative, &number)) {
+        wider.limbs[0] = (uint32_t)number;
+        wider.limbs[1] = (uint32_t)(number >> 32);
+    }
+    else if (!read_long(field, value + negative, length - negative, &wider)) {
         wire_bad_value(column,
                        "has a value that is no decimal of %u digits, %u of them behind "
                        "the point",
                        field->digits, field->decimals);
         return -1;
     }
-    wide number = number_of(digits, count);
     if (negative) {
-        negate(&number);
+        negate(&wider);
     }
     uint32_t *place = (uint32_t *)(void *)(to->values + row * field->width);
     const int limbs = field->width / (int)sizeof(*place);
     for (int i = 0; i < limbs; i++) {
-        place[PY_BIG_ENDIAN ? limbs - 1 - i : i] = number.limbs[i];
+        place[PY_BIG_ENDIAN ? limbs - 1 - i : i] = wider.limbs[i];
     }
     return 0;
 }
@@ -197,7 +244,7 @@ read_day(wire_column *column, const char *value, int32_t *days)
         return -1;
     }
     Py_DECREF(none);
-    return BECAME_NULL;
+    return WIRE_ARROW_NULL;
 }
 
 int
@@ -223,13 +270,16 @@ int
 wire_arrow_datetime(wire_arrow_column *to, int64_t row, const wire_arrow_field *Py_UNUSED(field),
                     wire_column *column, const char *value, size_t length)
 {
-    char whole[11] = {0};
+    char padded[11] = {0};
+    const char *whole = value;
     int32_t days = 0;
 
-    if (length != 0 && length != 4 && length != 7 && length != 11) {
-        return wrong_size(column, length);
+    if (length != sizeof(padded)) {
+        if (length != 0 && length != 4 && length != 7) {
+            return wrong_size(column, length);
+        }
+        whole = memcpy(padded, value, length);
     }
-    memcpy(whole, value, length);
     const int hour = load_8(whole + 4), minute = load_8(whole + 5), second = load_8(whole + 6);
     const uint32_t microsecond = load_32(whole + 7);
     if (hour > 23 || minute > 59 || second > 59 || microsecond > 999999) {

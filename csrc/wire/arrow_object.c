@@ -386,6 +386,15 @@ arrow_reader(PyObject *module, PyObject *args)
     return capsule;
 }
 
+static PyObject *
+arrow_memory(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    size_t count, size;
+
+    wire_blocks_count(&count, &size);
+    return Py_BuildValue("nn", (Py_ssize_t)count, (Py_ssize_t)size);
+}
+
 /* ---- the module --------------------------------------------------------------------------- */
 
 static PyMethodDef functions[] = {
@@ -396,6 +405,9 @@ static PyMethodDef functions[] = {
      PyDoc_STR(
          "arrow_reader(like, batches)\n--\n\n"
          "A capsule with a stream of what an iterator gives, whose columns are as `like`'s.")},
+    {"arrow_memory", arrow_memory, METH_NOARGS,
+     PyDoc_STR("arrow_memory()\n--\n\n"
+               "How many batches have memory in the whole process, and its bytes. For tests.")},
     {NULL, NULL, 0, NULL},
 };
 

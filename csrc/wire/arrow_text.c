@@ -10,37 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Offsets are of 32 bits. */
-#define MOST_BYTES ((size_t)INT32_MAX)
-
-/* Makes room behind the bytes that are used.  Returns 0, or -1 with an exception. */
-static int
-make_room(char **bytes, size_t *room, size_t used, size_t more)
-{
-    size_t size = *room < 1024 ? 1024 : *room;
-
-    if (*bytes != NULL && more <= *room - used) {
-        return 0;
-    }
-    if (more > MOST_BYTES - used) {
-        PyErr_SetString(PyExc_OverflowError,
-                        "more than 2 GiB of one column in a batch: ask for "
-                        "batches of fewer rows");
-        return -1;
-    }
-    while (size - used < more) {
-        size *= 2;
-    }
-    char *larger = realloc(*bytes, size);
-    if (larger == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    *bytes = larger;
-    *room = size;
-    return 0;
-}
-
 int
 wire_arrow_bytes(wire_arrow_column *to, int64_t row, const wire_arrow_field *Py_UNUSED(field),
                  wire_column *Py_UNUSED(column), const char *value, size_t length)
@@ -48,12 +17,12 @@ wire_arrow_bytes(wire_arrow_column *to, int64_t row, const wire_arrow_field *Py_
     int32_t *offsets = (int32_t *)(void *)to->values;
     const size_t used = (size_t)offsets[row];
 
-    if (make_room(&to->bytes, &to->room, used, length) < 0) {
-        return -1;
+    if (length > to->room - used) {
+        return WIRE_ARROW_NO_ROOM;
     }
     memcpy(to->bytes + used, value, length);
     offsets[row + 1] = (int32_t)(used + length);
-    return 0;
+    return WIRE_ARROW_WRITTEN;
 }
 
 int
@@ -89,6 +58,37 @@ wire_dictionary_free(wire_arrow_dictionary *dictionary)
         free(dictionary->places);
         free(dictionary);
     }
+}
+
+/* Offsets are of 32 bits. */
+#define MOST_BYTES ((size_t)INT32_MAX)
+
+/* Makes room for the bytes of one value more.  Returns 0, or -1 with an exception. */
+static int
+make_room(wire_arrow_dictionary *known, size_t used, size_t more)
+{
+    size_t size = known->room < 1024 ? 1024 : known->room;
+
+    if (known->bytes != NULL && more <= known->room - used) {
+        return 0;
+    }
+    if (more > MOST_BYTES - used) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "more than 2 GiB of one column in a batch: ask for "
+                        "batches of fewer rows");
+        return -1;
+    }
+    while (size - used < more) {
+        size *= 2;
+    }
+    char *larger = realloc(known->bytes, size);
+    if (larger == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    known->bytes = larger;
+    known->room = size;
+    return 0;
 }
 
 static uint32_t
@@ -178,7 +178,7 @@ wire_arrow_number_of_text(wire_arrow_column *to, int64_t row,
             wire_not_utf8(column);
             return -1;
         }
-        if (make_room(&known->bytes, &known->room, used, length) < 0) {
+        if (make_room(known, used, length) < 0) {
             return -1;
         }
         memcpy(known->bytes + used, value, length);

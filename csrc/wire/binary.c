@@ -309,29 +309,35 @@ end_of_row(const MYSQL_STMT *stmt, const char *start)
     return (const char *)kept.data == start ? start + kept.length : NULL;
 }
 
+/* Reads a length of more than one byte.  Returns where the value begins; NULL: not within. */
+static const char *
+read_long_length(const char *at, const char *end, uint64_t *length)
+{
+    static const unsigned char sizes[] = {[252] = 2, [253] = 3, [254] = 8, [255] = 0};
+    const size_t size = sizes[load_8(at)];
+
+    if (size == 0 || size > (size_t)(end - at - 1)) {
+        return NULL;
+    }
+    *length = 0;
+    for (size_t i = size; i > 0; i--) {
+        *length = *length << 8 | load_8(at + i);
+    }
+    return at + 1 + size;
+}
+
 /* Reads the length before a value.  Returns where the value begins; NULL: not within. */
 static inline const char *
 read_length(const char *at, const char *end, unsigned long *length)
 {
     uint64_t value;
-    size_t size;
 
     if (at == end) {
         return NULL;
     }
     value = load_8(at);
-    size = value < 251 ? 0 : value == 252 ? 2 : value == 253 ? 3 : value == 254 ? 8 : SIZE_MAX;
-    if (size > (size_t)(end - at - 1)) {
-        return NULL;
-    }
-    if (size != 0) {
-        value = 0;
-        for (size_t i = size; i > 0; i--) {
-            value = value << 8 | load_8(at + i);
-        }
-    }
-    at += 1 + size;
-    if (value > (uint64_t)(end - at)) {
+    at = value < 251 ? at + 1 : read_long_length(at, end, &value);
+    if (at == NULL || value > (uint64_t)(end - at)) {
         return NULL;
     }
     *length = (unsigned long)value;
@@ -342,6 +348,9 @@ int
 wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *cells)
 {
     const unsigned int count = cells->count;
+    const MYSQL_BIND *bind = stmt->bind;
+    char **values = cells->values;
+    unsigned long *lengths = cells->lengths;
     const char *at = NULL; /* where the next value has to be */
     const char *end = NULL;
 
@@ -349,9 +358,9 @@ wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *ce
         return (int)count;
     }
     for (unsigned int i = 0; i < count; i++) {
-        const char *value = (const char *)stmt->bind[i].u.row_ptr;
+        const char *value = (const char *)bind[i].u.row_ptr;
         if (value == NULL) {
-            cells->values[i] = NULL;
+            values[i] = NULL;
             continue;
         }
         if (at == NULL) {
@@ -365,20 +374,19 @@ wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *ce
         if (value != at) {
             return (int)i;
         }
-        if (widths[i] != 0) {
-            if (end - value < widths[i]) {
-                return (int)i;
-            }
-            cells->lengths[i] = widths[i];
-        }
-        else {
-            value = read_length(value, end, &cells->lengths[i]);
+        unsigned long length = widths[i];
+        if (length == 0) {
+            value = read_length(value, end, &length);
             if (value == NULL) {
                 return (int)i;
             }
         }
-        cells->values[i] = (char *)value;
-        at = value + cells->lengths[i];
+        else if ((unsigned long)(end - value) < length) {
+            return (int)i;
+        }
+        values[i] = (char *)value;
+        lengths[i] = length;
+        at = value + length;
     }
     return -1;
 }

@@ -141,7 +141,7 @@ fetch(wire_channel *self, Py_ssize_t wanted)
         return NULL;
     }
     self->wanted = wanted;
-    self->piece = wire_rows_new(self->reply->plan);
+    self->piece = wire_rows_new(self->reply->plan, wanted);
     if (self->piece == NULL) {
         return NULL;
     }

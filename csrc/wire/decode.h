@@ -47,6 +47,7 @@ struct wire_column {
     PyObject *callable;          /* borrowed from the reading or the state, or NULL */
     const MYSQL_FIELD *field;    /* borrowed */
     const wire_reading *reading; /* borrowed from the plan */
+    size_t bytes_seen;           /* in the last batch of columns */
 };
 
 /* Returns a row; values and lengths are as mysql_fetch_row() delivers them. */
@@ -70,6 +71,7 @@ struct wire_plan {
     struct wire_arrow_layout *layout; /* a reference; NULL: rows */
     bool atomic;                      /* no value can refer to another object */
     unsigned int count;
+    int64_t rows_seen; /* in the last batch of columns of the same result; 0: there is none */
     wire_column columns[];
 };
 
@@ -104,14 +106,15 @@ int wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells
 
 /* ---- arrow_batch.c -------------------------------------------------------- */
 
-/* An empty batch of a plan for columns. */
-PyObject *wire_batch_new(const wire_plan *plan);
+/* An empty batch of a plan for columns; wanted: the most rows it shall have, 0: not known. */
+PyObject *wire_batch_new(const wire_plan *plan, Py_ssize_t wanted);
 /* Adds a row, or nothing of it.  Returns 0, or -1 with an exception. */
 int wire_batch_add(PyObject *batch, wire_plan *plan, char *const *values,
                    const unsigned long *lengths);
 Py_ssize_t wire_batch_rows(PyObject *batch);
 bool wire_batch_is_full(PyObject *batch);
-void wire_batch_trim(PyObject *batch);
+/* No more rows will follow, and the next batch will be like it.  plan: NULL: there is none. */
+void wire_batch_end(PyObject *batch, wire_plan *plan);
 
 /* Adds functions that let the tests decode without a server. */
 int wire_add_trial(PyObject *module);

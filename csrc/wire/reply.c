@@ -150,7 +150,7 @@ wire_reply_expect(wire_reply *reply, bool stream)
     if (stream && !wire_plan_is_columns(reply->plan)) {
         return 0;
     }
-    reply->rows = wire_rows_new(reply->plan);
+    reply->rows = wire_rows_new(reply->plan, 0);
     return reply->rows == NULL ? -1 : 0;
 }
 

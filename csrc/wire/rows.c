@@ -199,9 +199,9 @@ called_row(wire_plan *plan, char *const *values, const unsigned long *lengths)
 /* ---- what rows are put into ----------------------------------------------- */
 
 PyObject *
-wire_rows_new(const wire_plan *plan)
+wire_rows_new(const wire_plan *plan, Py_ssize_t wanted)
 {
-    return plan->layout != NULL ? wire_batch_new(plan) : PyList_New(0);
+    return plan->layout != NULL ? wire_batch_new(plan, wanted) : PyList_New(0);
 }
 
 int
@@ -232,10 +232,10 @@ wire_rows_are_full(PyObject *rows)
 }
 
 void
-wire_rows_end(PyObject *rows)
+wire_rows_end(PyObject *rows, wire_plan *plan)
 {
     if (!PyList_CheckExact(rows)) {
-        wire_batch_trim(rows);
+        wire_batch_end(rows, plan);
     }
 }
 

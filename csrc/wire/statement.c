@@ -128,6 +128,7 @@ wire_statement_keep(wire_statement *self, wire_reply *reply)
 
     if (reply->plan != NULL) {
         self->plan = reply->plan;
+        self->plan->rows_seen = 0; /* the next result may be smaller */
         reply->plan = NULL;
         wire_plan_free(plan);
     }

@@ -103,7 +103,7 @@ take_outcome(wire_channel *self)
 
     if (outcome != NULL) {
         self->piece = NULL;
-        wire_rows_end(outcome);
+        wire_rows_end(outcome, self->reply->plan);
         return outcome;
     }
     return Py_NewRef(self->stream ? (PyObject *)self->reply : self->replies);

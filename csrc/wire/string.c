@@ -18,22 +18,27 @@ wire_bytes(wire_column *column, const char *text, size_t length)
     return PyBytes_FromStringAndSize(text, (Py_ssize_t)length);
 }
 
-/* Whether there is no byte above 127. */
+/* Whether there is no byte above 127.  The last word overlaps the one before it. */
 static bool
 is_ascii(const char *text, size_t length)
 {
     const uint64_t high_bits = UINT64_C(0x8080808080808080);
     uint64_t seen = 0;
-    uint64_t word = 0;
+    uint64_t word;
 
-    for (; length >= sizeof(word); text += sizeof(word), length -= sizeof(word)) {
+    if (length < sizeof(word)) {
+        for (size_t i = 0; i < length; i++) {
+            seen |= (unsigned char)text[i];
+        }
+        return (seen & high_bits) == 0;
+    }
+    const char *last = text + length - sizeof(word);
+    for (; text < last; text += sizeof(word)) {
         memcpy(&word, text, sizeof(word));
         seen |= word;
     }
-    for (; length > 0; text++, length--) {
-        seen |= (unsigned char)*text;
-    }
-    return (seen & high_bits) == 0;
+    memcpy(&word, last, sizeof(word));
+    return ((seen | word) & high_bits) == 0;
 }
 
 /* How many bytes follow a first one, and what the second one may be; 0: no first byte. */

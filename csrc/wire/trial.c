@@ -159,7 +159,7 @@ trial_decode(PyObject *module, PyObject *args)
     if (plan == NULL) {
         goto done;
     }
-    result = wire_rows_new(plan);
+    result = wire_rows_new(plan, 0);
     for (Py_ssize_t i = 0; result != NULL && i < PyList_GET_SIZE(rows); i++) {
         if (wire_rows_are_full(result)) {
             break;
@@ -184,7 +184,7 @@ static PyObject *
 decode_fetched(PyObject *reading, const columns *fields, const MYSQL_STMT *stmt)
 {
     wire_plan *plan = wire_plan_new(reading, fields->fields, fields->count, true);
-    PyObject *rows = plan != NULL ? wire_rows_new(plan) : NULL; /* new */
+    PyObject *rows = plan != NULL ? wire_rows_new(plan, 0) : NULL; /* new */
 
     if (rows != NULL && wire_rows_take_binary(rows, plan, stmt) < 0) {
         Py_CLEAR(rows);

@@ -20,8 +20,8 @@
  *     binary.c     rows of the binary protocol, and the values that differ there
  *     rows.c       from values to a row
  *     describe.c   what is known of the columns
- *     arrow_number.c arrow_text.c arrow_layout.c arrow_batch.c arrow_export.c
- *     arrow_object.c
+ *     arrow_number.c arrow_text.c arrow_layout.c arrow_batch.c arrow_memory.c
+ *     arrow_export.c arrow_object.c
  *                  from values to columns of Arrow, and their export
  *     arrow_read.c arrow_parameter.c
  *                  from columns of Arrow to rows of parameters
@@ -153,8 +153,11 @@ bool wire_plan_calls(const wire_plan *plan);
 /* Whether the rows become columns. */
 bool wire_plan_is_columns(const wire_plan *plan);
 
-/* What a plan's rows are put into: a list of them, or a batch of columns; new and empty. */
-PyObject *wire_rows_new(const wire_plan *plan);
+/*
+ * What a plan's rows are put into: a list of them, or a batch of columns; new and empty.
+ * wanted: the most rows it shall have; 0: not known.
+ */
+PyObject *wire_rows_new(const wire_plan *plan, Py_ssize_t wanted);
 
 /*
  * Takes a row: what mysql_fetch_row() and mysql_fetch_lengths() deliver, or for a plan for
@@ -169,8 +172,8 @@ int wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stm
 /* How many there are, and whether no more can be taken. */
 Py_ssize_t wire_rows_count(PyObject *rows);
 bool wire_rows_are_full(PyObject *rows);
-/* No more will follow: gives back memory that is not needed. */
-void wire_rows_end(PyObject *rows);
+/* No more will follow: gives back memory that is not needed.  plan: NULL: nor more results. */
+void wire_rows_end(PyObject *rows, wire_plan *plan);
 
 /* ---- describe.c ------------------------------------------------------------- */
 
