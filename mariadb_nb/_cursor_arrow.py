@@ -103,7 +103,7 @@ class ArrowCursorBase(CursorBase):
     def _execute_prepared(
         self, sql: str, params: Parameters, reading: Any, deadline: float | None
     ) -> Operation[Reply]:
-        """Prepare a statement, and execute it with its rows left to be read."""
+        """Execute a statement that is prepared, with its rows left to be read."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
         if not isinstance(sql, str):
@@ -112,12 +112,17 @@ class ArrowCursorBase(CursorBase):
         if self._owes:
             yield from session.discard()
         self._forget()
-        text, bound = parameters.plain(sql), None
+        entry, bound = session.chosen(sql, True), None
+        template = None if entry is None else entry.template
         if params is None:
+            text = parameters.plain(sql)
             if not sql.isascii():
                 session.check_charset()
+            if template is None or template.count or template.preparable != text:
+                entry = None
         else:
-            template = parameters.template(sql, session.mode)
+            if template is None:
+                template = parameters.template(sql, session.mode)
             bound = template.bind(params, self._connection._encoders)
             if template.preparable is None or bound is None:
                 raise NotSupportedError(
@@ -125,11 +130,9 @@ class ArrowCursorBase(CursorBase):
                     "be prepared with these parameters"
                 )
             text = template.preparable
-        statement = yield from session.prepare(text, deadline)
-        reply: Reply = yield from session.execute(
-            statement, bound, reading, True, deadline
+        reply: Reply = yield from session.run_prepared(
+            entry, text, bound, reading, self._me, deadline
         )
-        session.reader = self._me
         return reply
 
     def _all_columns(

@@ -8,6 +8,7 @@ stream is told how to get its next batch.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from . import _wire
@@ -200,5 +201,10 @@ def reading(dictionary: Any, invalid_dates: str) -> _wire.Reading:
                 raise TypeError(
                     f"dictionary= takes a bool or names of columns, not {name!r}"
                 )
-    error = invalid_dates == "error"
+    return _kept_reading(dictionary, invalid_dates == "error")
+
+
+@lru_cache(64)
+def _kept_reading(dictionary: bool | frozenset[str], error: bool) -> _wire.Reading:
+    """The same one again, so that what was planned for a statement serves once more."""
     return _wire.Reading(_wire.SHAPE_ARROW, dictionary, None, error)

@@ -232,6 +232,59 @@ class Preparing(Turns):
         make, *arguments = text
         return self.query(make(*arguments), reading, stream, deadline)
 
+    def run_prepared(
+        self,
+        entry: Entry | None,
+        sql: bytes,
+        bound: Bound | None,
+        reading: Reading,
+        reader: Callable[[], object],
+        deadline: float | None = None,
+    ) -> Operation[Any]:
+        """Execute a statement as a prepared one, never as text; its rows stream.
+
+        Args:
+            entry: of ``chosen``; None: what is prepared is not kept.
+            sql: the text, with ``?`` for its parameters.
+            bound: its parameters.
+            reading: how to read values and rows.
+            reader: returns who fetches the rows.
+            deadline: when to give up, in seconds of ``time.monotonic()``.
+        """
+        statement = None
+        if entry is not None:
+            statement = yield from self._kept(entry, bound, deadline)
+        outcome = None
+        if statement is not None:
+            try:
+                outcome = yield from self.execute(
+                    statement, bound, reading, True, deadline
+                )
+            except Error as error:
+                if entry is None or error.errno not in NOT_EXECUTED:
+                    raise
+                self.statements.drop(entry)
+        if outcome is None:
+            statement = yield from self.prepare(sql, deadline)
+            outcome = yield from self.execute(statement, bound, reading, True, deadline)
+        self.reader = reader
+        return outcome
+
+    def _kept(
+        self, entry: Entry, bound: Bound | None, deadline: float | None
+    ) -> Operation[Statement | None]:
+        """A statement that is kept; None if there is no room for it, or no way."""
+        if bound is not None and bound.pieces:
+            self.statements.drop(entry)
+        if entry.statement is not None:
+            return entry.statement
+        try:
+            return (yield from self.prepare_entry(entry, True, deadline))
+        except Error as error:
+            if error.errno != TOO_MANY or self.state is not state.READY:
+                raise
+            return None  # others were given up, which makes room for this once
+
     def _is_unpreparable(self, error: Error) -> bool:
         """Whether the statement can be executed as text after the error."""
         number = error.errno
