@@ -24,14 +24,15 @@ class Sizes:
     idle_connections: int
     idle_seconds: float
     copies: int  # of the table, in the streamed result
+    batch_rows: int  # of a stream of columns
     depth: int  # of a pipeline; the C program has a constant for it
     repeats: int  # of the same work in one process, as long as it takes under 1 s
 
 
-FULL: Final = Sizes(200_000, 3_000, 50_000, 1_000_000, 20, 100, 2.0, 5, 64, 3)
-SHORT: Final = Sizes(5_000, 200, 2_000, 10_000, 20, 20, 0.5, 2, 64, 1)
+FULL: Final = Sizes(200_000, 3_000, 50_000, 1_000_000, 20, 100, 2.0, 5, 10_000, 64, 3)
+SHORT: Final = Sizes(5_000, 200, 2_000, 10_000, 20, 20, 0.5, 2, 1_000, 64, 1)
 #: For a count of instructions, which is the same each time, under callgrind.
-COUNTED: Final = Sizes(2_000, 200, 2_000, 4_000, 4, 4, 0.5, 1, 64, 1)
+COUNTED: Final = Sizes(2_000, 200, 2_000, 4_000, 4, 4, 0.5, 1, 1_000, 64, 1)
 
 
 class Metric(NamedTuple):
@@ -187,6 +188,20 @@ SCENARIOS: Final = (
         ),
         ("asyncio", "blocking"),
         streaming=True,
+        every=5,
+    ),
+    Scenario(
+        "stream_columns",
+        "the same as columns of Arrow, in batches of {batch_rows:,} rows",
+        "result",
+        (
+            Metric("memory_mb", "memory MB", 1, compared=False),
+            Metric("wall_us", "wall us/row", 2, compared=False),
+        ),
+        ("blocking",),
+        modes=("binary",),
+        streaming=True,
+        columns=True,
         every=5,
     ),
     Scenario(

@@ -268,6 +268,22 @@ async def stream(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[
     await session.close()
 
 
+async def stream_columns(
+    job: Job, connect: Connect, watch: Stopwatch
+) -> AsyncIterator[Sample]:
+    """Take a long result as columns, batch for batch."""
+    session = cast("Columnar", await connect())
+    size = job["batch_rows"]
+    await session.stream_columns(f"{table.SELECT_ALL} WHERE id <= {_WARM_UP}", size)
+    gc.collect()
+    with Memory() as memory, watch:
+        sql = table.select_repeated(job["copies"])
+        rows = await session.stream_columns(sql, size)
+    assert rows == job["rows"] * job["copies"], f"{rows} rows"
+    yield {"memory_mb": memory.grown / 1e6, "wall_us": watch.wall / rows * 1e6}
+    await session.close()
+
+
 async def idle(job: Job, connect: Connect, watch: Stopwatch) -> AsyncIterator[Sample]:
     """Do nothing, with many connections."""
     sessions = [await connect() for _ in range(job["idle_connections"])]
@@ -291,5 +307,6 @@ WORKLOADS: Final[dict[str, Workload]] = {
     "update": update,
     "delay": delay,
     "stream": stream,
+    "stream_columns": stream_columns,
     "idle": idle,
 }

@@ -67,6 +67,10 @@ class BlockingSession(BlockingCursors):
     def columns(self, sql: str) -> Any:
         return self._cursor.arrow(sql)
 
+    def stream_columns(self, sql: str, batch_rows: int) -> int:
+        with self._cursor.stream_arrow(sql, batch_rows=batch_rows) as stream:
+            return sum(len(batch) for batch in stream)
+
     def pipeline(self, sql: str, keys: Sequence[int], depth: int) -> Row:
         row = None
         for start in range(0, len(keys), depth):

@@ -22,6 +22,16 @@ class _Session:
             self._url, sql, return_type="arrow", protocol=self._protocol
         )
 
+    def stream_columns(self, sql: str, batch_rows: int) -> int:
+        reader = connectorx.read_sql(
+            self._url,
+            sql,
+            return_type="arrow_stream",
+            protocol=self._protocol,
+            batch_size=batch_rows,
+        )
+        return sum(batch.num_rows for batch in reader)
+
     def close(self) -> None:
         """There is nothing to close."""
 

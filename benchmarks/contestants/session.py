@@ -67,6 +67,9 @@ class Columnar(Session, Protocol):
     async def columns(self, sql: str) -> Any:
         """Return all rows as what has ``__arrow_c_stream__``."""
 
+    async def stream_columns(self, sql: str, batch_rows: int) -> int:
+        """Take batch for batch without holding the result; return how many rows."""
+
 
 class BlockingSession(Protocol):
     """The same of a contestant that blocks."""
@@ -227,6 +230,10 @@ class Blocking:
 
     async def columns(self, sql: str) -> Any:
         return self._session.columns(sql)
+
+    async def stream_columns(self, sql: str, batch_rows: int) -> int:
+        rows: int = self._session.stream_columns(sql, batch_rows)
+        return rows
 
     async def stream(self, sql: str) -> int:
         rows: int = self._session.stream(sql)
