@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from arrow_support import TEXT, columns_of, read
 from hypothesis import given
@@ -68,6 +70,27 @@ def test_one_value_larger_than_all_others() -> None:
         large[place] = b"y" * (9 << 20)
         check(large, texts)
         check(texts, large)
+
+
+def test_large_batches_of_several_threads() -> None:
+    """What one gives back another takes: nobody's values are written over."""
+
+    def work(number: int) -> bool:
+        text = b"%d" % number * 100
+        kept = []
+        for round_ in range(12):
+            rows = [(text, (round_ + n).to_bytes(4, "little")) for n in range(50_000)]
+            kept.append(read(columns_of([TEXT, NUMBER], rows)))
+            if round_ % 3 == 2:
+                del kept[::2]
+        return all(
+            set(batch.column(0).to_pylist()) == {text.decode()}
+            and pc.count_distinct(batch.column(1)).as_py() == 50_000
+            for batch in kept
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
 
 
 @pytest.mark.parametrize("count", [10, 100_000])

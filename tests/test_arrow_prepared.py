@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from test_driver_prepared import counting, rows
 from worlds import World, in_every_world
@@ -76,7 +77,7 @@ async def test_large_results_and_small_ones_in_turns(world: World) -> None:
         found = pa.table(await conn.cursor().arrow(sql, (most, count)))
         found.validate(full=True)
         assert found["seq"].to_pylist() == [*range(1, count + 1)]
-        sizes = pa.compute.binary_length(found["s"]).to_pylist()
+        sizes = pc.binary_length(found["s"]).to_pylist()
         assert sizes == [n % most for n in range(1, count + 1)]
 
 

@@ -26,6 +26,38 @@ static atomic_size_t blocks, bytes;
 /* Smaller blocks would lose too much of a page at their end. */
 #define MAPPED_FROM (2 * HUGE_PAGE)
 
+/* A larger one is not kept for the next. */
+#define KEPT_TO (8 * HUGE_PAGE)
+
+/* A block that was given back, in its first bytes. */
+typedef struct {
+    void *base;
+    size_t mapped;
+} spare_block;
+
+/* The last one: a stream gives back a batch for each that it takes. */
+static _Atomic(spare_block *) spare;
+
+/* Takes the spare block, if there is one of the right size. */
+static bool
+take_spare(wire_arrow_block *block)
+{
+    spare_block *start = atomic_exchange(&spare, NULL);
+
+    if (start == NULL) {
+        return false;
+    }
+    const spare_block found = *start;
+    if (found.mapped < block->size + HUGE_PAGE || found.mapped / 4 > block->size) {
+        munmap(found.base, found.mapped);
+        return false;
+    }
+    block->base = found.base;
+    block->mapped = found.mapped;
+    block->start = (char *)start;
+    return true;
+}
+
 /*
  * A large block.  To fill it for the first time takes as long as to decode what is put into
  * it, if the system has to find each page of 4 KiB by itself.
@@ -34,8 +66,11 @@ static bool
 map(wire_arrow_block *block)
 {
     const size_t size = block->size + HUGE_PAGE;
-    char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    if (take_spare(block)) {
+        return true;
+    }
+    char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {
         return false;
     }
@@ -45,10 +80,26 @@ map(wire_arrow_block *block)
     madvise(block->start, block->size, MADV_HUGEPAGE); /* if not, then not */
     return true;
 }
+
+static void
+unmap(const wire_arrow_block *block)
+{
+    spare_block *start = (spare_block *)(void *)block->start;
+
+    if (block->mapped > KEPT_TO) {
+        munmap(block->base, block->mapped);
+        return;
+    }
+    *start = (spare_block){block->base, block->mapped};
+    start = atomic_exchange(&spare, start);
+    if (start != NULL) {
+        munmap(start->base, start->mapped);
+    }
+}
 #else
 #define MAPPED_FROM SIZE_MAX
 #define map(block) false
-#define munmap(base, size) ((void)0)
+#define unmap(block) ((void)0)
 #endif
 
 static bool
@@ -75,7 +126,7 @@ wire_block_free(wire_arrow_block *block)
     atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&bytes, block->size, memory_order_relaxed);
     if (block->mapped != 0) {
-        munmap(block->base, block->mapped);
+        unmap(block);
     }
     else {
         free(block->base);

@@ -188,13 +188,18 @@ wire_arrow_decimal(wire_arrow_column *to, int64_t row, const wire_arrow_field *f
 {
     const bool negative = length > 0 && *value == '-';
     uint64_t number;
-    wide wider = {{0}};
+    wide wider;
 
     if (read_short(field, value + negative, length - negative, &number)) {
-        wider.limbs[0] = (uint32_t)number;
-        wider.limbs[1] = (uint32_t)(number >> 32);
+        const int64_t whole = negative ? -(int64_t)number : (int64_t)number;
+        int64_t *words = (int64_t *)(void *)(to->values + row * field->width);
+        const int last = field->width / (int)sizeof(*words) - 1;
+        for (int i = 0; i <= last; i++) {
+            words[PY_BIG_ENDIAN ? last - i : i] = i == 0 ? whole : -(int64_t)(whole < 0);
+        }
+        return WIRE_ARROW_WRITTEN;
     }
-    else if (!read_long(field, value + negative, length - negative, &wider)) {
+    if (!read_long(field, value + negative, length - negative, &wider)) {
         wire_bad_value(column,
                        "has a value that is no decimal of %u digits, %u of them behind "
                        "the point",
