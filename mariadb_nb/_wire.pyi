@@ -117,7 +117,7 @@ class Channel:
     ) -> int | Reply: ...
     def pipeline(
         self,
-        statements: list[bytes],
+        statements: list[bytes] | list[bytes | None],
         reading: Reading,
         answers: list[list[Reply] | Exception],
         /,

@@ -28,8 +28,8 @@ from .errors import (
 from .facts import Facts
 from .operations import Pair, drive
 from .preparing import PLAIN as PLAIN
-from .preparing import Preparing
-from .statements import TRACKING, Statements, is_silencing
+from .renewing import Renewing
+from .statements import Statements
 from .wait import Operation, Wait
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from ._wire import Reading, Reply, Statement
     from .ahead import Ahead
     from .options import Options
-
-#: From which version on a server tells of variables that change.
-TELLS: Final = (10, 2, 0)
 
 #: Who reads a stream that was given up.
 _NOBODY: Final = type(None)
@@ -56,7 +53,7 @@ def deadline_after(seconds: float | None) -> float | None:
     return None if seconds is None else monotonic() + seconds
 
 
-class Session(Facts, Preparing):
+class Session(Facts, Renewing):
     """One connection to a server, without a loop.
 
     Every method that returns an ``Operation`` does nothing before it is run, and only
@@ -188,6 +185,7 @@ class Session(Facts, Preparing):
             heir.server_version = self.server_version
             heir.waits, heir.on_close = self.waits, self.on_close
             heir.as_new, heir._worth_saving = self.as_new, self._worth_saving
+            heir._anew, heir._tells = self._anew, self._tells
             heir._status_is_old = self._status_is_old
             # Only one may ever have these, and no signal's handler comes between.
             mysql, channel, standing = self._mysql, self._channel, self.state
@@ -384,16 +382,6 @@ class Session(Facts, Preparing):
         """Ask the server for a sign of life (``mysql_ping``)."""
         yield from self._command("mysql_ping", (), deadline)
 
-    def reset(self, deadline: float | None = None) -> Operation[None]:
-        """Make the session as if it had just been connected.
-
-        An open transaction is rolled back, temporary tables, locks, user variables and
-        settings are gone (``mysql_reset_connection``); what the options ask for is set
-        up anew.
-        """
-        yield from self._command("mysql_reset_connection", (), deadline)
-        yield from self._set_up(deadline)
-
     def change_user(
         self, options: Options, deadline: float | None = None
     ) -> Operation[None]:
@@ -418,27 +406,6 @@ class Session(Facts, Preparing):
         self.options = options
         self.thread_id = lib.mysql_thread_id(self._mysql)
         yield from self._set_up(deadline)
-
-    def _set_up(self, deadline: float | None) -> Operation[None]:
-        """Make of the session what the options say; by half is not good enough."""
-        self.statements.begin(False)
-        if self._bare:
-            return
-        self._worth_saving = False
-        options = self.options
-        telling = options.prepare_threshold is not None and self.server_version >= TELLS
-        try:
-            status = None if self._status_is_old else self.server_status
-            # First: what the same SET changed before it is not told.
-            first = (TRACKING,) if telling else ()
-            for statement in options.setup_statements(status, *first):
-                yield from self.query(statement, PLAIN, deadline=deadline)
-        except BaseException:
-            self.give_up()
-            raise
-        silent = not telling or any(map(is_silencing, options.init_command))
-        self.statements.begin(not silent)
-        self._worth_saving = self.as_new = True
 
     def _command(
         self, name: str, arguments: tuple[Any, ...], deadline: float | None

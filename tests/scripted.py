@@ -18,6 +18,7 @@ from unittest import mock
 from mariadb_nb import operations, rescue, session
 from mariadb_nb.capi import ffi
 from mariadb_nb.errors import (
+    Busy,
     ConnectionLost,
     Error,
     InterfaceError,
@@ -34,6 +35,8 @@ T = TypeVar("T")
 BOUND = 500
 
 KILL = b"KILL QUERY "
+#: The statement that stands for a reset of the session.
+RESET = b"mysql_reset_connection"
 #: Whose steps are those of a connect.
 CONNECT = "mysql_real_connect"
 
@@ -65,6 +68,7 @@ class ScriptedChannel:
         self.address = address
         self.thread_id = library.numbers[address]
         self.calls: Counter[str] = Counter()
+        self.begun: list[str] = []
         self.statements: list[bytes] = []
         self.closed = self.broken = self.busy = self.midway = False
         self.foreign = False
@@ -72,6 +76,7 @@ class ScriptedChannel:
         self.server_status, self.mode, self.database = 2, 0, "test"
         self._discarding = False
         self._steps: deque[Step] = deque()
+        self._answers: list[Any] | None = None
 
     @property
     def fd(self) -> int:
@@ -81,15 +86,24 @@ class ScriptedChannel:
     def standing(self) -> int:
         return 2 if self.broken else 1 if self.busy else 0
 
-    def _begin(self, name: str, steps: Sequence[Step]) -> Any:
+    def _begin(
+        self, name: str, steps: Sequence[Step], answers: list[Any] | None = None
+    ) -> Any:
         self.calls[name] += 1
+        self.begun.append(name)
         if self.closed or self.broken or self.midway:
             self.library.fault(f"{name}() of a channel that is {self}")
-        self._steps = deque(steps)
+        self._steps, self._answers = deque(steps), answers
         return self._step()
 
     def _step(self) -> Any:
         step = self._steps.popleft()
+        while self._answers is not None and isinstance(step, Ends) and not step.lost:
+            self._answers.append(step.value)
+            if self._steps:
+                step = self._steps.popleft()
+            else:
+                step, self._answers = Ends(), None
         self.midway = not isinstance(step, Ends)
         if not isinstance(step, Ends):
             self.busy = True
@@ -110,10 +124,18 @@ class ScriptedChannel:
             self.library.fault("query() while rows are left")
         return self._begin("query", self.library.steps_of(sql))
 
-    def pipeline(self, sql: list[bytes], reading: object, answers: object) -> Any:
-        self.statements += sql
+    def pipeline(
+        self, sql: list[bytes | None], reading: object, answers: list[Any]
+    ) -> Any:
+        if self.library.refuses:
+            raise Busy("an operation of the C API waits")
+        named = [RESET if one is None else one for one in sql]
+        self.statements += named
         self.ahead = len(sql) > 1
-        return self._begin("pipeline", self.library.steps_of(sql[0]))
+        if sql[0] is not None:
+            return self._begin("pipeline", self.library.steps_of(named[0]))
+        steps = [step for one in named for step in self.library.steps_of(one)]
+        return self._begin("reset", steps, answers)
 
     def fetch(self, count: int) -> Any:
         return self._begin("fetch", self.library.reads)
@@ -209,6 +231,7 @@ class ScriptedOptions:
     tcp_keepalive: float | None = None
     tcp_user_timeout: float | None = None
     address: str = "nowhere"
+    database: str | None = None
     prepare_threshold: int | None = None
     prepared_max: int = 0
     init_command: tuple[str, ...] = ()
@@ -234,6 +257,8 @@ class ScriptedLibrary:
         pairs: the steps of functions of the C API.
         deaf: how many kills have no effect.
         channels: those that were made, in their order.
+        version: the server's.
+        refuses: whether a reset or a pipeline finds the C API at work.
         faults: what no session may do and one did.
         now: the time, which passes only as a test has it.
     """
@@ -250,6 +275,8 @@ class ScriptedLibrary:
         )
         self.pairs: dict[str, Sequence[Step]] = {}
         self.deaf = 0
+        self.version = 101100
+        self.refuses = False
         self.numbers: dict[int, int] = {}
         self.open: set[int] = set()
         self.suspended: set[int] = set()
@@ -390,7 +417,7 @@ class ScriptedLibrary:
         return self.text(b"10.11.0-Scripted")
 
     def mysql_get_server_version(self, mysql: Any) -> int:
-        return 101100
+        return self.version
 
     def mysql_errno(self, mysql: Any) -> int:
         return 1105

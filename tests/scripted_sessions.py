@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scripted import Ends, ScriptedLibrary, Step, outcome_of, run, run_until
+from scripted import RESET, Ends, ScriptedLibrary, Step, outcome_of, run, run_until
 
 from mariadb_nb import state
 from mariadb_nb.errors import Busy, ConnectionLost, InterfaceError, ProgrammingError
@@ -83,9 +83,9 @@ def operations(
 
 
 READS = ("fetch", "next_result")
-PAIRS = ("ping", "reset", "change_user")
+PAIRS = ("ping", "change_user")
 PIPELINES = ("pipeline", "ahead")
-NAMES = ("query", "stream", *PIPELINES, *READS, *PAIRS)
+NAMES = ("query", "stream", *PIPELINES, *READS, *PAIRS, "reset")
 
 
 def begin(library: ScriptedLibrary, name: str, **options: Any) -> tuple[Session, Any]:
@@ -96,9 +96,9 @@ def begin(library: ScriptedLibrary, name: str, **options: Any) -> tuple[Session,
         run(session.query(SQL, PLAIN, stream=True))
         assert session.state == "RESULT"
     library.statements[SQL] = library.reads = (*STEPS, Ends("done"))
+    library.statements[RESET] = (*STEPS, Ends(["done"]))
     for pair in PAIRS:
-        full = {"reset": "reset_connection"}.get(pair, pair)
-        library.pairs[f"mysql_{full}"] = (*(s for s in STEPS if s), Ends(0))
+        library.pairs[f"mysql_{pair}"] = (*(s for s in STEPS if s), Ends(0))
     return session, operations(session, library.now + 10)[name]()
 
 
@@ -114,9 +114,9 @@ def keeps(name: str, on_cancel: str) -> bool:
     """Whether the connection is kept.
 
     What was sent by a pair cannot be killed, and of what was sent ahead nothing else
-    would be left undone.
+    would be left undone. A session that is set up by half is of no use.
     """
-    return name not in (*PAIRS, "ahead") and on_cancel == "kill"
+    return name not in (*PAIRS, "reset", "ahead") and on_cancel == "kill"
 
 
 def waits_of(name: str) -> int:

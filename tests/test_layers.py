@@ -54,6 +54,15 @@ ALLOWED = {
         "turns",
         "wait",
     },
+    "renewing": {
+        "_wire",
+        "errors",
+        "operations",
+        "preparing",
+        "state",
+        "statements",
+        "wait",
+    },
     "session": {
         "_attached",
         "capi",
@@ -62,11 +71,11 @@ ALLOWED = {
         "facts",
         "operations",
         "preparing",
+        "renewing",
         "rescue",
         "state",
         "statements",
         "tcp",
-        "turns",
         "wait",
     },
     # Layer 3

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from scripted import (
+    RESET,
     Ends,
     ScriptedLibrary,
     Step,
@@ -59,7 +60,7 @@ on_cancel = pytest.mark.parametrize("on_cancel", ["kill", "abort"])
 def test_operation_runs_to_its_end(library: ScriptedLibrary, name: str) -> None:
     session, operation = begin(library, name)
     result = run(operation)
-    assert result == (None if name in (*PAIRS, *PIPELINES) else "done")
+    assert result == (None if name in (*PAIRS, *PIPELINES, "reset") else "done")
     assert works(library, session)
 
 
@@ -246,7 +247,7 @@ def test_command_that_fails(
 ) -> None:
     session, _ = begin(library, name)
     steps = (*(step for step in STEPS[:count] if step), Ends(1, lost=lost))
-    for pair in ("ping", "reset_connection", "change_user"):
+    for pair in PAIRS:
         library.pairs[f"mysql_{pair}"] = steps
     with pytest.raises(Error, match="as the script says"):
         run(operations(session)[name]())
@@ -271,6 +272,57 @@ def test_session_that_is_set_up_half_is_not_kept(
             interrupt(operation, error)
     assert library.kills == []
     assert not works(library, session)
+
+
+@pytest.mark.parametrize(
+    ("version", "calls"), [(101100, ["reset"]), (80036, ["reset", *["pipeline"] * 2])]
+)
+def test_set_up_is_sent_ahead_to_those_who_answer_in_turn(
+    library: ScriptedLibrary, version: int, calls: list[str]
+) -> None:
+    library.version = version
+    session = library.connected(**SETUP)
+    channel = library.channels[-1]
+    channel.statements.clear()
+    run(session.reset())
+    assert channel.statements == [RESET, *SETUP["setup"]]
+    assert [*channel.begun] == ["query", "query", *calls]
+    assert works(library, session)
+
+
+@pytest.mark.parametrize("version", [101100, 80036])
+@pytest.mark.parametrize("count", range(3))
+def test_reset_that_is_interrupted_ends_the_connection(
+    library: ScriptedLibrary, version: int, count: int
+) -> None:
+    library.version = version
+    session = library.connected(**SETUP)
+    operation = session.reset()
+    assert run_until(operation, count) is not None  # one wait for each answer
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(operation, KeyboardInterrupt())
+    assert library.kills == []
+    assert not works(library, session)
+
+
+def test_reset_that_is_refused_changes_nothing(library: ScriptedLibrary) -> None:
+    session = library.connected(**SETUP)
+    other = session.query(SQL, PLAIN)
+    next(other)
+    with pytest.raises(Busy):
+        run(session.reset())
+    assert session.state == "BUSY"
+    resume(other)
+    library.refuses = True
+    with pytest.raises(Busy, match="C API"):
+        run(session.reset())
+    library.refuses = False
+    begun = session.query(SQL, PLAIN)
+    next(begun)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(begun, KeyboardInterrupt())
+    assert library.kills == [session.thread_id]  # and so it is kept
+    assert works(library, session)
 
 
 # ---- streams ----

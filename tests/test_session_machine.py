@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from scripted import Ends, ScriptedLibrary, Step
+from scripted import RESET, Ends, ScriptedLibrary, Step
 from scripted_sessions import GONE, REFUSED, SQL, check, operations
 
 from mariadb_nb import state
@@ -49,7 +49,7 @@ pair_scripts = st.tuples(
     st.sampled_from([Ends(0), Ends(1), Ends(1, lost=True)]),
 ).map(lambda parts: (*parts[0], parts[1]))
 
-PAIRS = ("mysql_ping", "mysql_reset_connection", "mysql_change_user")
+PAIRS = ("mysql_ping", "mysql_change_user")
 #: What ends an operation that was not closed.
 EXPECTED = (
     *(ProgrammingError, ConnectionLost, Error, OperationTimeout),
@@ -131,7 +131,15 @@ class SessionMachine(RuleBasedStateMachine):
         self._begin(self.session.discard())
 
     @precondition(lambda self: self.session.state == state.READY)
-    @rule(steps=pair_scripts, name=st.sampled_from(["ping", "reset", "change_user"]))
+    @rule(steps=scripts)
+    def reset(self, steps: Sequence[Step]) -> None:
+        if isinstance(steps[-1], Ends) and steps[-1].rows:
+            return
+        self.library.statements[RESET] = steps
+        self._begin(operations(self.session, self._deadline())["reset"]())
+
+    @precondition(lambda self: self.session.state == state.READY)
+    @rule(steps=pair_scripts, name=st.sampled_from(["ping", "change_user"]))
     def command(self, steps: Sequence[Step], name: str) -> None:
         self.library.pairs.update(dict.fromkeys(PAIRS, steps))
         self._begin(operations(self.session, self._deadline())[name]())

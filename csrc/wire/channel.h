@@ -92,18 +92,19 @@ int wire_add_statement(PyObject *module);
 /* ---- the type Channel -------------------------------------------------------- */
 
 enum wire_phase {
-    IDLE,    /* nothing is under way */
-    CLOSING, /* mysql_stmt_close, before the command that was asked for */
-    QUERY,   /* mysql_real_query */
-    PREPARE, /* mysql_stmt_prepare */
-    RESET,   /* mysql_stmt_reset, to begin with */
-    PIECE,   /* mysql_stmt_send_long_data */
-    EXECUTE, /* mysql_stmt_execute */
-    NEXT,    /* mysql_next_result, mysql_stmt_next_result */
-    ROWS,    /* mysql_fetch_row, mysql_stmt_fetch */
-    BETWEEN, /* a result was read that streams, and more results follow */
-    SEND,    /* mysql_send_query */
-    ANSWER,  /* mysql_read_query_result */
+    IDLE,       /* nothing is under way */
+    CLOSING,    /* mysql_stmt_close, before the command that was asked for */
+    QUERY,      /* mysql_real_query */
+    PREPARE,    /* mysql_stmt_prepare */
+    RESET,      /* mysql_stmt_reset, to begin with */
+    PIECE,      /* mysql_stmt_send_long_data */
+    EXECUTE,    /* mysql_stmt_execute */
+    NEXT,       /* mysql_next_result, mysql_stmt_next_result */
+    ROWS,       /* mysql_fetch_row, mysql_stmt_fetch */
+    BETWEEN,    /* a result was read that streams, and more results follow */
+    SEND,       /* mysql_send_query */
+    SEND_RESET, /* mysql_reset_connection, but for its reply */
+    ANSWER,     /* mysql_read_query_result */
 };
 
 /* The calls that read replies; they differ between text and prepared statements. */
@@ -280,6 +281,7 @@ PyObject *wire_end_reset(wire_channel *self, int64_t until);
 /* ---- pipeline.c --------------------------------------------------------------- */
 
 int wire_resume_send(wire_channel *self, int ready);
+int wire_resume_send_reset(wire_channel *self, int ready);
 int wire_resume_answer(wire_channel *self, int ready);
 /* A statement has been sent, or answered.  Both return an outcome, or NULL to go on. */
 PyObject *wire_pipeline_sent(wire_channel *self, int64_t until);

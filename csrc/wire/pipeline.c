@@ -9,6 +9,9 @@
  *
  * Replies come in the order of the statements, and each is read to its end before the
  * next one's answer begins.
+ *
+ * The first "statement" may be a reset of the session (mysql_reset_connection), so that
+ * what sets the session up anew is on its way before the server has answered to it.
  */
 
 #include "channel.h"
@@ -84,6 +87,50 @@ may_send_ahead(wire_channel *self, size_t length)
     }
     self->room -= cost;
     return true;
+}
+
+/* ---- A reset that does not wait ---------------------------------------------------- */
+
+/* The library's methods while it resets a session. */
+typedef struct {
+    struct st_mariadb_methods methods; /* the first: mysql->methods points to it */
+    const struct st_mariadb_methods *own;
+} reset_methods;
+
+/* Sends the command and leaves its reply, as the library does for mysql_send_query(). */
+static int
+send_only(MYSQL *mysql, enum enum_server_command command, const char *argument, size_t length,
+          my_bool Py_UNUSED(skip_check), void *option)
+{
+    mysql->methods = ((const reset_methods *)mysql->methods)->own;
+    return mysql->methods->db_command(mysql, command, argument, length, true, option);
+}
+
+/*
+ * Has mysql_reset_connection() do all that it does, but for reading the reply: that is
+ * an OK or an error, which mysql_read_query_result() reads as it does a statement's.  The
+ * library asks for the command before it first waits, so nothing of this outlives the
+ * call, whether that is suspended or not.
+ */
+static void
+start_reset(wire_channel *self)
+{
+    MYSQL *mysql = self->mysql;
+    reset_methods sending = {*mysql->methods, mysql->methods};
+
+    self->phase = SEND_RESET;
+    self->status = 1;
+    self->sent++;
+    sending.methods.db_command = send_only;
+    mysql->methods = &sending.methods;
+    self->events = mysql_reset_connection_start(&self->status, mysql);
+    mysql->methods = sending.own;
+}
+
+int
+wire_resume_send_reset(wire_channel *self, int ready)
+{
+    return mysql_reset_connection_cont(&self->status, self->mysql, ready);
 }
 
 /* ---- From one reply to the next --------------------------------------------------- */
@@ -199,7 +246,14 @@ wire_resume_answer(wire_channel *self, int ready)
 static void
 start_first(wire_channel *self)
 {
-    start_send(self, PyTuple_GET_ITEM(self->statements, 0));
+    PyObject *first = PyTuple_GET_ITEM(self->statements, 0); /* borrowed */
+
+    if (first == Py_None) {
+        start_reset(self);
+    }
+    else {
+        start_send(self, first);
+    }
 }
 
 static PyObject *
@@ -228,7 +282,8 @@ copy_statements(PyObject *list)
     PyObject *statements = PyList_AsTuple(list); /* new */
 
     for (Py_ssize_t i = 0; statements != NULL && i < PyTuple_GET_SIZE(statements); i++) {
-        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(statements, i))) {
+        PyObject *statement = PyTuple_GET_ITEM(statements, i); /* borrowed */
+        if (!PyBytes_CheckExact(statement) && (i > 0 || statement != Py_None)) {
             PyErr_SetString(PyExc_TypeError, "the statements of a pipeline are bytes");
             Py_CLEAR(statements);
         }
@@ -238,7 +293,8 @@ copy_statements(PyObject *list)
 
 const char wire_pipeline_doc[] =
     "pipeline($self, statements, reading, answers, /)\n--\n\n"
-    "Send statements ahead of their replies (mysql_send_query), and read those.\n\n"
+    "Send statements ahead of their replies (mysql_send_query), and read those.\n"
+    "The first may be None: that resets the session (mysql_reset_connection).\n\n"
     "answers, a list, gets for each statement the list of its replies, or the\n"
     "exception that is its own, as soon as it is known.  What comes of it is None;\n"
     "when the connection is lost, some statements have no answer.";

@@ -400,6 +400,7 @@ static const struct {
     [NEXT] = {resume_next, begin_reply, false},
     [ROWS] = {resume_row, take_rows, true},
     [SEND] = {wire_resume_send, wire_pipeline_sent, false},
+    [SEND_RESET] = {wire_resume_send_reset, wire_pipeline_sent, false},
     [ANSWER] = {wire_resume_answer, begin_answer, false},
 };
 

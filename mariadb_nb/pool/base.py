@@ -127,7 +127,7 @@ class Renewal:
         if session.state == RESULT:
             yield from session.discard()
         deadline = deadline_after(self._timeout)
-        yield from conn._reset(self._timeout)
+        yield from session.reset(deadline)
         if conn.database != options.database:
             if options.database is None:
                 raise InterfaceError("there is no way back to no default database")
