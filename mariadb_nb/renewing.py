@@ -108,6 +108,11 @@ class Renewing(Preparing):
             self.give_up()
             raise
         self._anew = options.setup_statements(None, *first)
+        if options.database is not None:
+            # Nobody hears of another one from a server that was told to be silent.
+            # Before this it is to tell again; after it, init_command may go elsewhere.
+            name = options.database.replace("`", "``")
+            self._anew.insert(1, f"USE `{name}`".encode())
         self._tells = telling and not any(map(is_silencing, options.init_command))
         self._begin_anew()
 

@@ -99,6 +99,23 @@ async def test_what_was_not_used_is_not_reset(world: World) -> None:
         assert await questions() > before + 3  # the set-up that comes after a reset
 
 
+@pytest.mark.parametrize("database", ["test", None])
+@in_every_world
+async def test_database_of_which_nobody_was_told_is_left(
+    world: World, database: str | None
+) -> None:
+    async with world.pool(max_size=1, database=database) as pool:
+        async with pool.acquire() as conn:
+            await conn.execute("SET session_track_schema = 0")
+            await conn.execute("USE information_schema")
+            assert conn.database == database
+        async with pool.acquire() as conn:
+            assert await ask(conn, "SELECT DATABASE()") == database
+        async with pool.acquire() as conn:
+            await conn.execute("DO 1")
+        assert pool.stats().closed == ({} if database else {"reset": 1})
+
+
 @in_every_world
 async def test_open_transaction_is_rolled_back(world: World) -> None:
     table = await world.table("n INT")

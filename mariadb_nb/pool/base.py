@@ -128,11 +128,10 @@ class Renewal:
             yield from session.discard()
         deadline = deadline_after(self._timeout)
         yield from session.reset(deadline)
-        if conn.database != options.database:
-            if options.database is None:
+        if options.database is None:
+            (reply,) = yield from session.command("SELECT DATABASE()", deadline)
+            if reply.rows != [(None,)]:
                 raise InterfaceError("there is no way back to no default database")
-            name = options.database.replace("`", "``")
-            yield from session.command(f"USE `{name}`", deadline)
         conn.timeout = options.timeout
         self.done = True
 
