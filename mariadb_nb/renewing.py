@@ -13,9 +13,10 @@ from .errors import InterfaceError
 from .operations import drive
 from .preparing import PLAIN, Preparing
 from .state import START
-from .statements import TRACKING, is_silencing
+from .statements import TRACKING, is_silencing, tracking_of
 
 if TYPE_CHECKING:
+    from ._wire import Reply
     from .wait import Operation
 
 #: From which version on a MariaDB server tells of variables that change. Others that
@@ -51,7 +52,7 @@ class Renewing(Preparing):
 
         An open transaction is rolled back, temporary tables, locks, user variables and
         settings are gone (``mysql_reset_connection``); what the options ask for is set
-        up anew. A session by half is not good
+        up anew, and their database is the default one. A session by half is not good
         enough: an error ends the connection.
 
         Raises:
@@ -100,13 +101,16 @@ class Renewing(Preparing):
         telling = options.prepare_threshold is not None and self.server_version >= TELLS
         # First: what the same SET changed before it is not told.
         first = (TRACKING,) if telling else ()
+        replies: list[Reply] = []
         try:
             status = None if self._status_is_old else self.server_status
             for statement in options.setup_statements(status, *first):
-                yield from self.query(statement, PLAIN, deadline=deadline)
+                replies += yield from self.query(statement, PLAIN, deadline=deadline)
         except BaseException:
             self.give_up()
             raise
+        if telling:
+            first = (tracking_of(replies[0].changes) or TRACKING,)
         self._anew = options.setup_statements(None, *first)
         if options.database is not None:
             # Nobody hears of another one from a server that was told to be silent.

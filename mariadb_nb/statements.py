@@ -14,12 +14,15 @@ anew: names are bound when it is prepared.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from . import parameters
 from .errors import DataError, ProgrammingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._wire import Statement, Template
 
 __all__ = ["TRACKING", "Entry", "Statements"]
@@ -33,6 +36,11 @@ TRACKING: Final = (
     " 'sql_mode', 'old_mode', 'session_track_schema',"
     " 'session_track_system_variables'))"
 )
+
+#: The same once its value is known.
+_TRACKING_NOW: Final = "session_track_schema=1, session_track_system_variables='{}'"
+#: SESSION_TRACK_SYSTEM_VARIABLES of mariadb_com.h: names and values by turns.
+_OF_VARIABLES: Final = 0
 
 #: How many texts are counted, and how many characters a text may have: a long one is
 #: mostly data, and comes only once.
@@ -80,6 +88,17 @@ def is_silencing(sql: str) -> bool:
     lower = sql.lower()
     # What EXECUTE executes is not to be seen.
     return "session_track" in lower or lower.lstrip().startswith("execute")
+
+
+def tracking_of(changes: Sequence[tuple[int, str]] | None) -> str | None:
+    """``TRACKING`` without the look at what it was before; None if that was not told.
+
+    Making that list anew takes the server as long as several statements do.
+    """
+    told = iter([text for kind, text in changes or () if kind == _OF_VARIABLES])
+    value = dict(zip(told, told, strict=False)).get("session_track_system_variables")
+    known = value is not None and re.fullmatch(r"[\w,]+|\*", value)
+    return _TRACKING_NOW.format(value) if known else None
 
 
 def scanned(sql: str, mode: int) -> Template | None:
