@@ -112,9 +112,11 @@ class Steps:
         """Bring together who waits and what is there, until nothing is due."""
         while True:
             if not self.closing:
-                if self._queue:
+                settings = self.settings
+                if self._queue and self.slots.idle:
                     self._match()
-                if self._queue or self.slots.size < self.settings.min_size:
+                wanted = settings.max_size if self._queue else settings.min_size
+                if self.slots.size < wanted:
                     self._make_connections()
                 if self._warming and self.slots.open >= self.settings.min_size:
                     self._tell(self._warming)
