@@ -205,6 +205,26 @@ def kill_connection(server: TemporaryServer, thread_id: int) -> None:
         lib.mysql_close(mysql)
 
 
+def kill_query(server: TemporaryServer, thread_id: int, under_way: str) -> None:
+    """End a statement on the server, and not what the connection did before it.
+
+    Args:
+        server: the server.
+        thread_id: whose statement it is.
+        under_way: a condition on the server's list of processes that holds as soon as
+            it is the statement that a kill ends.
+    """
+    end = time.monotonic() + BOUND
+    with opened(server, "unix") as side:
+        sql = (
+            "SELECT 1 FROM information_schema.processlist "
+            f"WHERE id = {thread_id} AND {under_way}"
+        )
+        while not side.rows(sql):
+            assert time.monotonic() < end, "it is not under way"
+        side.query(f"KILL QUERY {thread_id}")
+
+
 def until_gone(mysql: Any, thread_id: int) -> None:
     """Wait until the server has no such connection any more."""
     end = time.monotonic() + BOUND

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from channel_support import READING, Wire, opened, slow_reading
+from channel_support import READING, Wire, kill_query, slow_reading
 
 from mariadb_nb._wire import Reply
 from mariadb_nb.converters import column
@@ -404,16 +404,9 @@ def test_loop_has_turns_while_rows_are_thrown_away(unix: Wire) -> None:
 def test_kill_of_the_query_is_an_answer_as_any(
     wire: Wire, mariadb_server: TemporaryServer
 ) -> None:
-    with opened(mariadb_server, "unix") as other:
-        sql = b"SELECT SUM(a.seq) FROM seq_1_to_1000000 a, seq_1_to_1000000 b"
-        outcome = wire.channel.query(sql, READING, False)
-        running = (
-            "SELECT 1 FROM information_schema.processlist "
-            f"WHERE id = {wire.thread_id} AND info LIKE '%SUM%'"
-        )
-        while not other.rows(running):
-            pass
-        other.query(f"KILL QUERY {wire.thread_id}")
+    sql = b"SELECT SUM(a.seq) FROM seq_1_to_1000000 a, seq_1_to_1000000 b"
+    outcome = wire.channel.query(sql, READING, False)
+    kill_query(mariadb_server, wire.thread_id, "info LIKE '%SUM%'")
     with pytest.raises(QueryInterrupted):
         wire.finish(outcome)
     wire.works()

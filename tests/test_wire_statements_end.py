@@ -14,6 +14,7 @@ from channel_support import (
     Prepared,
     Wire,
     kill_connection,
+    kill_query,
     opened,
     outcome_of,
     slow_reading,
@@ -197,8 +198,7 @@ def test_killed_query_while_it_is_executed(
 ) -> None:
     prepared = wire.prepare("SELECT SLEEP(?)")
     outcome = wire.start(prepared, 100)
-    with opened(mariadb_server, "unix") as side:
-        side.query(f"KILL QUERY {wire.thread_id}")
+    kill_query(mariadb_server, wire.thread_id, "state = 'User sleep'")
     with pytest.raises(QueryInterrupted):
         wire.finish(outcome)
     wire.works()
