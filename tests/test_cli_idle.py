@@ -101,9 +101,10 @@ def test_ctrl_c_ends_it() -> None:
 
 
 def test_nobody_there() -> None:
-    with socket.create_server((HOST, 0)) as gone:
-        port = gone.getsockname()[1]
-    done = run("idle-timeout", HOST, str(port), *QUICK)
+    with socket.socket() as deaf:
+        deaf.bind((HOST, 0))  # and does not listen; nobody else can
+        port = deaf.getsockname()[1]
+        done = run("idle-timeout", HOST, str(port), *QUICK)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (

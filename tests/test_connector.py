@@ -163,11 +163,11 @@ def test_login_refused(mariadb_server: TemporaryServer, transport: str) -> None:
 
 
 def test_port_where_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     mysql = handle()
-    with pytest.raises(errors.OperationalError, match="server") as caught:
-        run(operate(mysql, port))
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and does not listen; nobody else can
+        with pytest.raises(errors.OperationalError, match="server") as caught:
+            run(operate(mysql, deaf.getsockname()[1]))
     assert caught.value.errno == 2002
     assert is_closed(mysql)
 

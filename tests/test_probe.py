@@ -147,10 +147,12 @@ def test_service_that_never_stops_talking(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_service_that_is_not_there() -> None:
-    with socket.create_server((HOST, 0)) as gone:
-        port = gone.getsockname()[1]
-    with pytest.raises(OperationalError, match=f"{HOST}:{port}: Connection refused"):
-        probe.idle_timeout(HOST, port, PLAN)
+    with socket.socket() as deaf:
+        deaf.bind((HOST, 0))  # and does not listen; nobody else can
+        port = deaf.getsockname()[1]
+        refused = f"{HOST}:{port}: Connection refused"
+        with pytest.raises(OperationalError, match=refused):
+            probe.idle_timeout(HOST, port, PLAN)
 
 
 def test_name_that_is_none() -> None:
