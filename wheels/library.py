@@ -53,7 +53,12 @@ PLUGINS: Final = (
 #: What the library may need of the machine.
 _LIBC: Final = re.compile(r"(ld-linux|lib(c|m|dl|pthread|rt)\.|lib(c|System)\.)")
 
-_CFLAGS: Final = "-O2 -g0 -fPIC -ffunction-sections -fdata-sections"
+# zig keeps frame pointers unless it is told not to.
+_CFLAGS: Final = (
+    "-O2 -g0 -fPIC -fomit-frame-pointer -ffunction-sections -fdata-sections"
+)
+# For what is most of a wheel: nothing is ever thrown through it. zig wants both said.
+_BARE_CFLAGS: Final = f"{_CFLAGS} -fno-unwind-tables -fno-asynchronous-unwind-tables"
 
 # What no client of a database needs. Deprecated functions stay: Connector/C has some.
 _OPENSSL_WITHOUT: Final = (
@@ -61,16 +66,18 @@ _OPENSSL_WITHOUT: Final = (
     *("autoload-config", "atexit", "srp", "quic", "dtls", "ssl3", "nextprotoneg"),
     *("cms", "ts", "cmp", "ct", "rfc3779", "ec2m", "gost", "sm2", "sm3", "sm4"),
     *("idea", "seed", "camellia", "aria", "bf", "cast", "rc2", "rc4", "md4", "mdc2"),
-    *("whirlpool", "slh-dsa"),
+    *("whirlpool", "slh-dsa", "argon2", "blake2", "rmd160", "siphash", "siv", "ocb"),
+    *("http", "ocsp", "srtp", "multiblock", "filenames"),
 )
-# It is most of a wheel; nothing is ever thrown through it.
-_OPENSSL_CFLAGS: Final = f"{_CFLAGS} -fno-asynchronous-unwind-tables"
 _OPENSSL_SYSTEMS: Final = {
     ("Linux", "x86_64"): "linux-x86_64",
     ("Linux", "aarch64"): "linux-aarch64",
     ("Darwin", "x86_64"): "darwin64-x86_64-cc",
     ("Darwin", "arm64"): "darwin64-arm64-cc",
 }
+
+# Strategies of higher levels: Connector/C compresses with the default one alone, 3.
+_ZSTD_WITHOUT: Final = ("GREEDY", "LAZY", "LAZY2", "BTLAZY2", "BTOPT", "BTULTRA")
 
 
 class LibraryError(Exception):
@@ -160,7 +167,8 @@ def _build_once(
 ) -> None:
     """Build a static library into the stage, unless it is there from this recipe."""
     stamp = builder.stage / f".{name}"
-    key = f"{pin} {builder.tools.identity} {_OPENSSL_CFLAGS} {HOME} {_OPENSSL_WITHOUT}"
+    options = (_BARE_CFLAGS, HOME, _OPENSSL_WITHOUT, _ZSTD_WITHOUT)
+    key = f"{pin} {builder.tools.identity} {options}"
     if stamp.is_file() and stamp.read_text() == key:
         return
     stamp.unlink(missing_ok=True)
@@ -181,7 +189,7 @@ def _build_openssl(builder: Builder, source: Path) -> None:
     without = [f"no-{feature}" for feature in _OPENSSL_WITHOUT]
     # They get into the library: nobody else than root may make them.
     folders = [f"--prefix={HOME}", "--libdir=lib", "--openssldir=/etc/ssl"]
-    options = [system, *without, *folders, *_OPENSSL_CFLAGS.split()]
+    options = [system, *without, *folders, *_BARE_CFLAGS.split()]
     perl, make = toolchain.program("perl"), toolchain.program("make")
     builder.run("openssl", perl, "Configure", *options, folder=source)
     builder.run("openssl", make, _jobs(), "build_libs", folder=source)
@@ -195,7 +203,9 @@ def _build_zstd(builder: Builder, source: Path) -> None:
     without = ("ZSTD_LEGACY_SUPPORT", "ZSTD_LIB_DICTBUILDER", "ZSTD_LIB_DEPRECATED")
     make = toolchain.program("make")
     library = source / "lib"
-    options = [f"CFLAGS={_CFLAGS}", *(f"{name}=0" for name in without)]
+    fewer = (f"-DZSTD_EXCLUDE_{name}_BLOCK_COMPRESSOR" for name in _ZSTD_WITHOUT)
+    cflags = " ".join((_BARE_CFLAGS, *fewer))
+    options = [f"CFLAGS={cflags}", *(f"{name}=0" for name in without)]
     builder.run("zstd", make, _jobs(), "libzstd.a", *options, folder=library)
     shutil.copy(library / "libzstd.a", builder.stage / "lib")
     for header in library.glob("*.h"):
