@@ -141,6 +141,32 @@ def test_data_does_not_keep_the_loop_busy_while_something_else_is_awaited(
     go(main())
 
 
+def test_the_timer_of_what_was_before_the_kept_descriptor_is_cancelled(
+    loop: Any, go: Go, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connecting() -> Operation[None]:
+        yield from until(Wait(pair.fd, WRITE, time.monotonic() + LONG))
+
+    async def main() -> None:
+        runner = Runner()
+        timers.clear()
+        await runner.run(connecting())
+        (timer,) = timers
+        assert not timer.cancelled()
+        runner.keep(pair.fd)
+        assert timer.cancelled()
+
+    timers: list[asyncio.TimerHandle] = []
+    call_later = loop.call_later
+
+    def recording(*arguments: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(*arguments))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_later", recording)
+    go(main())
+
+
 def test_there_is_one_timer_for_all_waits(loop: Any, go: Go, pair: Pair) -> None:
     def query(seconds: float) -> Operation[int]:
         return (yield Wait(pair.fd, READ, time.monotonic() + seconds))

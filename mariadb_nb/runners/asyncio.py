@@ -138,7 +138,7 @@ class Runner:
         operation fails.
         """
         if fd != self._kept:
-            self._stop_reading()
+            self.forget()  # the timer of the connect too: it would wake who is idle
             self._kept = fd
 
     def forget(self) -> None:
