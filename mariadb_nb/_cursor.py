@@ -7,6 +7,7 @@ that are made here. Knows no loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
@@ -127,6 +128,8 @@ class CursorBase(Results):
         if not isinstance(sql, str):
             refuse_text("a statement", sql)
         session = self._session
+        if "\\" in sql and params is not None and session.mode & parameters.DOUBTFUL:
+            return self._execute_settled(sql, params, timeout, prepare)
         if prepare is None:
             prepare = self._prepare
         entry = session.chosen(sql, prepare)
@@ -159,6 +162,21 @@ class CursorBase(Results):
         if reader is not None:
             return session.stream(text, reading, reader, deadline)
         return session.query(text, reading, False, deadline)
+
+    def _execute_settled(
+        self,
+        sql: str,
+        params: Parameters,
+        timeout: float | None,
+        prepare: bool | None,
+    ) -> Operation[Any]:
+        """The same once it is certain how the server reads a backslash."""
+        session, deadline = self._session, self._connection._deadline(timeout)
+        if session.state is RESULT:
+            session.abandon(self._me)
+        yield from session.settle_mode(sql, deadline)
+        left = None if deadline is None else max(deadline - monotonic(), 0.0)
+        return (yield from self._execute(sql, params, left, prepare))
 
     def _text(self, sql: str, params: Parameters) -> bytes:
         """A statement as text, with its parameters."""
@@ -219,6 +237,7 @@ class CursorBase(Results):
         self._forget()
         connection = self._connection
         deadline = connection._deadline(timeout)
+        yield from self._session.settle_mode(sql, deadline)
         rows = parameters.rows_of(sql, rows, self._session.mode)
         many = Many(connection, sql, self._reading, deadline)
         prepare = self._prepare
@@ -245,6 +264,7 @@ class CursorBase(Results):
         deadline = connection._deadline(timeout)
         encoders = connection._encoders
         sql, values = modes_statement(name)
+        yield from session.settle_mode(name, deadline)
         text = parameters.render(sql, values, session.mode, encoders)
         replies = yield from session.query(text, PLAIN, deadline=deadline)
         sql, values, places = call_statement(name, params, replies[0].rows)

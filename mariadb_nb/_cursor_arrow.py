@@ -112,6 +112,8 @@ class ArrowCursorBase(CursorBase):
         if self._owes:
             yield from session.discard()
         self._forget()
+        if params is not None:
+            yield from session.settle_mode(sql, deadline)
         entry, bound = session.chosen(sql, True), None
         template = None if entry is None else entry.template
         if params is None:

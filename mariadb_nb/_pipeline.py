@@ -239,6 +239,8 @@ class PipelineBase:
         if params is not None:
             mode = session.mode
             text = parameters.render(sql, params, mode, connection._encoders)
+            if mode & parameters.DOUBTFUL:
+                mode = _ANY_MODE  # so it was written
         else:
             text = parameters.plain(sql)
             if not sql.isascii():

@@ -16,6 +16,8 @@ SHAPE_ARROW: Final[int]
 #: Whether Decimals are made without a call (csrc/wire/decimal.c).
 COPIES_DECIMALS: Final[bool]
 
+MODE_DOUBTFUL: Final[int]
+
 CHECK_BY_LIBRARY: Final[int]
 CHECK_NOTHING: Final[int]
 CHECK_CHAIN_ONLY: Final[int]

@@ -186,6 +186,7 @@ class Many:
         """Execute the statement for each row, as a cursor executes it alone."""
         session, encoders = self._session, self._connection._encoders
         for row in rows:
+            yield from session.settle_mode(self._sql, self._deadline)
             template = parameters.template(self._sql, session.mode)
             arguments = row, encoders, self._done
             entry = session.chosen(self._sql, asked)

@@ -379,15 +379,15 @@ class Options:
         Args:
             server_status: what the server said of itself last, SERVER_STATUS_*;
                 None if that is not known.
-            first: what else is set, before all else: ``name=value``.
+            first: what else is set, before all that is told: ``name=value``.
         """
+        # First: only after such a SET is it certain how the server reads a backslash.
+        mode = "@@sql_mode" if self.sql_mode is None else f"'{self.sql_mode}'"
         # The server may be set up to ignore the character set of the login.
         names = "NAMES utf8mb4"
         if self.collation is not None:
             names += f" COLLATE {self.collation}"
-        settings = [names]
-        if self.sql_mode is not None:
-            settings.append(f"sql_mode='{self.sql_mode}'")
+        settings = [f"sql_mode={mode}", *first, names]
         if self.time_zone is not None:
             settings.append(f"time_zone='{self.time_zone}'")
         is_on = None
@@ -395,7 +395,7 @@ class Options:
             is_on = bool(server_status & _SERVER_STATUS_AUTOCOMMIT)
         if self.autocommit is not None and self.autocommit != is_on:
             settings.append(f"autocommit={int(self.autocommit)}")
-        statements = [f"SET {', '.join((*first, *settings))}"]
+        statements = [f"SET {', '.join(settings)}"]
         if self.isolation_level is not None:
             level = self.isolation_level
             statements.append(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")

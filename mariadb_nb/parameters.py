@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
-from ._wire import ArrowRows, Template
+from ._wire import MODE_DOUBTFUL, ArrowRows, Template
 from .errors import DataError
 
 __all__ = [
+    "DOUBTFUL",
     "Columns",
     "Encoders",
     "Parameters",
@@ -42,6 +43,9 @@ Rows: TypeAlias = Iterable[Any] | Columns
 #: From a class to a function that makes a value of another class.
 Encoders: TypeAlias = Mapping[type, Callable[[Any], object]]
 
+#: The bit of a mode for: a backslash may be one, or an escape.
+DOUBTFUL: Final = MODE_DOUBTFUL
+
 #: How many statements are kept, and how many characters one of them may have: a long
 #: text is mostly data, and comes only once.
 _KEPT: Final = 512
@@ -55,11 +59,12 @@ def template(sql: str, mode: int) -> Template:
 
     Args:
         sql: the text, with placeholders of one style.
-        mode: how the server reads it: 1 for NO_BACKSLASH_ESCAPES, 2 for ANSI_QUOTES,
-            3 for both.
+        mode: how the server reads it: the bits 1 for NO_BACKSLASH_ESCAPES, 2 for
+            ANSI_QUOTES, and ``DOUBTFUL``.
 
     Raises:
-        ProgrammingError: the text has placeholders of two styles.
+        ProgrammingError: the text has placeholders of two styles, or a backslash of
+            which nobody knows how it is read.
         DataError: it has a lone surrogate.
     """
     return (_kept if len(sql) <= _LONGEST else Template)(sql, mode)

@@ -72,6 +72,12 @@ class Preparing(Turns):
     def _next(self, operation: Operation[Any]) -> Operation[Any]:
         """Run an operation after the stream of a reader that is gone."""
 
+    def settle_mode(self, sql: str, deadline: float | None = None) -> Operation[None]:
+        """Make sure of how the server reads the backslashes of a statement, if any."""
+        if "\\" in sql and self._usable_channel().mode & _wire.MODE_DOUBTFUL:
+            settling = b"SET sql_mode = @@sql_mode"
+            yield from self.query(settling, PLAIN, deadline=deadline)
+
     def chosen(self, sql: str, asked: bool | None) -> Entry | None:
         """The entry of a statement that is to be executed by ``run``, or None."""
         channel = self._channel
@@ -346,6 +352,7 @@ class Preparing(Turns):
         statements = self.statements
         statements.pin(sql)
         try:
+            yield from self.settle_mode(sql, deadline)
             entry = statements.choose(sql, True, self._usable_channel())
             if entry is not None and entry.statement is None:
                 yield from self.prepare_entry(entry, True, deadline)

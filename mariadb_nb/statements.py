@@ -63,18 +63,18 @@ class Entry:
         sql: the text.
         template: the same, scanned; None: it is only sent as text.
         automatic: whether it may be prepared without being asked to.
-        silencing: whether it may stop the server telling what it has to tell.
+        unsettling: whether statements may mean something else after it, unnoticed.
         statement: what the server has prepared, or None.
         used: when it was executed last, as the order of executions counts.
     """
 
-    __slots__ = ("automatic", "silencing", "sql", "statement", "template", "used")
+    __slots__ = ("automatic", "sql", "statement", "template", "unsettling", "used")
 
     def __init__(self, sql: str, template: Template | None) -> None:
         self.sql = sql
         self.template = template
         self.automatic = template is not None and template.equivalent
-        self.silencing = is_silencing(sql)
+        self.unsettling = is_unsettling(sql)
         self.statement: Statement | None = None
         self.used = 0
 
@@ -99,6 +99,15 @@ def tracking_of(changes: Sequence[tuple[int, str]] | None) -> str | None:
     value = dict(zip(told, told, strict=False)).get("session_track_system_variables")
     known = value is not None and re.fullmatch(r"[\w,]+|\*", value)
     return _TRACKING_NOW.format(value) if known else None
+
+
+def is_unsettling(sql: str) -> bool:
+    """Whether statements may mean something else after a text, without being told.
+
+    A procedure may have silenced the server. What it does to ``sql_mode`` itself is
+    over at its end: only a text that names it, or an EXECUTE, changes it for good.
+    """
+    return is_silencing(sql) or (len(sql) <= _LONGEST and "sql_mode" in sql.lower())
 
 
 def scanned(sql: str, mode: int) -> Template | None:
@@ -176,13 +185,13 @@ class Statements:
         if entry is None and asked is not False:
             entry = self._meet(sql, asked, channel)
         if entry is None or asked is False:
-            if is_silencing(sql):
+            if is_unsettling(sql):
                 self.begin(False)
             return None
         if entry.automatic or (asked and entry.template is not None):
             self.order = entry.used = self.order + 1
             return entry
-        if entry.silencing:
+        if entry.unsettling:
             self.begin(False)
         return None
 
@@ -210,6 +219,8 @@ class Statements:
             mode = channel.mode
         except ProgrammingError:
             return None  # a character set in which literals are not safe
+        if mode & parameters.DOUBTFUL and "\\" in sql:
+            return None  # nobody knows where its placeholders are
         self._counts.pop(sql, None)
         entry = self.entries[sql] = Entry(sql, scanned(sql, mode))
         if len(self.entries) > _COUNTED + len(self._prepared):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NO_BACKSLASH = 1
 ANSI_QUOTES = 2
+DOUBTFUL = 8
 
 #: From a mode's bits to what the server calls it.
 MODES = {

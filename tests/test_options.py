@@ -314,8 +314,8 @@ def test_statements_after_connecting() -> None:
         init_command=["DO 1", "DO 2"],
     )
     assert everything.setup_statements(2) == [
-        b"SET NAMES utf8mb4 COLLATE utf8mb4_bin, "
-        b"sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES', time_zone='+02:00', autocommit=0",
+        b"SET sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES', "
+        b"NAMES utf8mb4 COLLATE utf8mb4_bin, time_zone='+02:00', autocommit=0",
         b"SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
         b"DO 1",
         b"DO 2",
@@ -328,4 +328,4 @@ def test_statements_after_connecting() -> None:
         (None, 2, b""),
     ):
         statements = Options.of(autocommit=autocommit).setup_statements(status)
-        assert statements == [b"SET NAMES utf8mb4" + more]
+        assert statements == [b"SET sql_mode=@@sql_mode, NAMES utf8mb4" + more]

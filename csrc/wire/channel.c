@@ -366,6 +366,7 @@ channel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         return PyErr_NoMemory();
     }
     self->mysql = (MYSQL *)(uintptr_t)address;
+    atomic_init(&self->mode, WIRE_DOUBTFUL);
     self->takes_bulks = wire_server_takes_bulks(self->mysql);
     wire_infile_answer(self->mysql, self);
     return (PyObject *)self;

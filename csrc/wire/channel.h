@@ -1,6 +1,6 @@
 /*
  * channel.h - what channel.c, claim.c, step.c, text.c, execute.c, statement.c, pipeline.c,
- * infile.c, facts.c and reply.c know of each other.
+ * infile.c, mode.c, facts.c and reply.c know of each other.
  */
 
 #ifndef WIRE_CHANNEL_H
@@ -32,6 +32,9 @@ typedef struct wire_reply {
     uint64_t unsettled;  /* what it adds to the channel's epoch */
     atomic_bool settled; /* from now on nothing changes, but for columns */
 } wire_reply;
+
+/* What a change adds to the epoch after which statements may mean something else. */
+#define WIRE_UNSETTLED ((uint64_t)1 << 32)
 
 wire_reply *wire_reply_new(wire_state *state, MYSQL_RES *result);
 /* Gets ready for rows, once there is a plan.  Returns 0, or -1 with an exception. */
@@ -66,6 +69,7 @@ typedef struct wire_statement {
     PyObject *columns;  /* owned: a tuple as of its preparation; NULL: none; constant */
     Py_ssize_t markers; /* how many parameters the server counts; constant */
     bool is_load;       /* it may ask for a file; constant */
+    bool may_set;       /* it may set sql_mode; constant */
     PyObject *shown;    /* owned: the columns of its last result, or NULL */
     wire_plan *plan;    /* owned: for those columns, if it was used before; or NULL */
     bool pieces;        /* the server has pieces of parameters that were not executed */
@@ -159,6 +163,7 @@ struct wire_channel {
     atomic_int standing;             /* WIRE_* bits as of the last call; any thread may read it */
     wire_dropped *dropped;           /* owned reference */
     _Atomic(uint64_t) epoch;         /* see facts.c */
+    atomic_int mode;                 /* WIRE_* bits of a mode; any thread may read it */
     bool takes_bulks;                /* the server does; never changes */
 
     /* The rest belongs to the call that is going on. */
@@ -300,6 +305,15 @@ void wire_infile_forget(wire_channel *self);
 bool wire_is_load(PyObject *sql);
 /* Whether the statement got what it asked for, and asked for what it was given.  0 or -1. */
 int wire_infile_check(wire_channel *self);
+
+/* ---- mode.c -------------------------------------------------------------------- */
+
+/* Whether a statement may set sql_mode. */
+bool wire_may_set_mode(PyObject *sql);
+/* Notes what a reply says of it, at its end. */
+void wire_note_mode(wire_channel *self);
+/* The statement failed: notes that it may be another by now. */
+void wire_doubt_mode(wire_channel *self);
 
 /* ---- facts.c ------------------------------------------------------------------ */
 

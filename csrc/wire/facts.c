@@ -98,9 +98,7 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
 {
     const MARIADB_CHARSET_INFO *charset =
         atomic_load_explicit(&self->handle->charset, memory_order_relaxed);
-    unsigned int status = server_status(self);
-    int mode = (status & SERVER_STATUS_NO_BACKSLASH_ESCAPES ? WIRE_NO_BACKSLASH : 0) |
-               (status & SERVER_STATUS_ANSI_QUOTES ? WIRE_ANSI_QUOTES : 0);
+    int mode = atomic_load_explicit(&self->mode, memory_order_relaxed);
 
     if (charset != NULL && strcmp(charset->csname, "utf8mb4") != 0) {
         return PyErr_Format(self->state->ProgrammingError,
@@ -108,12 +106,16 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
                             "was changed to %s; SET NAMES utf8mb4 first",
                             charset->csname);
     }
+    if (atomic_load_explicit(&self->standing, memory_order_relaxed) != 0) {
+        mode |= WIRE_DOUBTFUL; /* what is not through may set it */
+    }
     return PyLong_FromLong(mode);
 }
 
 /*
  * Grows whenever the server tells that statements may mean something else than before: by 1
- * with the default database, by 1 << 32 with a variable that is tracked.
+ * with the default database, by 1 << 32 with a variable that is tracked, and with how it
+ * says that backslashes and quotes are read.
  */
 static PyObject *
 channel_epoch(wire_channel *self, void *Py_UNUSED(closure))

@@ -17,6 +17,8 @@
 static const char escapes[256] = {
     ['\''] = '\'', ['\\'] = '\\', ['\0'] = '0', ['\n'] = 'n', ['\r'] = 'r', ['\x1a'] = 'Z',
 };
+/* Where nothing is: not even NO_BACKSLASH_ESCAPES is relied on. */
+#define UNESCAPED (WIRE_NO_BACKSLASH | WIRE_SEVERAL | WIRE_DOUBTFUL)
 static const char quotes_only[256] = {['\''] = '\''};
 
 /* How many bytes need another one.  No table and no branch: compilers make vectors of it. */
@@ -38,7 +40,7 @@ count_escapes(const char *data, size_t length, bool backslash)
 static int
 write_string(wire_writer *writer, const wire_encoding *how, const char *data, size_t length)
 {
-    const bool backslash = (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) == 0;
+    const bool backslash = (how->mode & UNESCAPED) == 0;
     const char *const table = backslash ? escapes : quotes_only;
     const size_t count = count_escapes(data, length, backslash);
 
@@ -51,16 +53,11 @@ write_string(wire_writer *writer, const wire_encoding *how, const char *data, si
     return 0;
 }
 
-/*
- * Whether the server might take a backslash in the data for one, or for an escape: what
- * it says of NO_BACKSLASH_ESCAPES is no longer true after a routine has set it, because
- * the old mode comes back at the routine's end and the status does not.
- */
+/* Whether there is a backslash that must not be escaped. */
 static bool
 is_doubtful(const wire_encoding *how, const char *data, size_t length)
 {
-    return (how->mode & (WIRE_NO_BACKSLASH | WIRE_SEVERAL)) != 0 &&
-           memchr(data, '\\', length) != NULL;
+    return (how->mode & UNESCAPED) != 0 && memchr(data, '\\', length) != NULL;
 }
 
 /* Writes an introducer and a string in hexadecimal. */

@@ -150,6 +150,14 @@ wire_template_fill(wire_template *template, PyObject *text)
         }
         return -1;
     }
+    if ((template->mode & WIRE_DOUBTFUL) != 0 && memchr(sql, '\\', (size_t)length) != NULL) {
+        PyErr_SetString(template->state->ProgrammingError,
+                        "the statement has a backslash, and it is not certain how the server "
+                        "reads one: a routine may have set sql_mode for itself, or a statement "
+                        "that sets it has failed or is not through; execute SET sql_mode = "
+                        "@@sql_mode first, or give what has the backslash as a parameter");
+        return -1;
+    }
     if (survey(template, sql, (size_t)length) < 0) {
         return -1;
     }

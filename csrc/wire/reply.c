@@ -54,7 +54,7 @@ unsettled_by(enum enum_session_state_type kind, bool name, const char *data, siz
     if (!name || (length == sizeof(autocommit) - 1 && memcmp(data, autocommit, length) == 0)) {
         return 0;
     }
-    return (uint64_t)1 << 32;
+    return WIRE_UNSETTLED;
 }
 
 /* The changes of the session's state of one kind, added to those of a reply. */

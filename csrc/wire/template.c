@@ -173,8 +173,8 @@ template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ui:Template", names, &sql, &mode)) {
         return NULL;
     }
-    if ((mode & ~(WIRE_NO_BACKSLASH | WIRE_ANSI_QUOTES)) != 0) {
-        PyErr_Format(PyExc_ValueError, "mode is %d: it has the bits 1 and 2 only", mode);
+    if ((mode & ~(WIRE_NO_BACKSLASH | WIRE_ANSI_QUOTES | WIRE_DOUBTFUL)) != 0) {
+        PyErr_Format(PyExc_ValueError, "mode is %d: it has the bits 1, 2 and 8 only", mode);
         return NULL;
     }
     self = (wire_template *)type->tp_alloc(type, 0);
@@ -435,7 +435,8 @@ static PyMethodDef template_methods[] = {
 PyDoc_STRVAR(template_doc,
              "Template(sql, mode)\n--\n\n"
              "A statement whose placeholders were found once; it never changes.\n\n"
-             "mode: how the server reads it: 1 NO_BACKSLASH_ESCAPES, 2 ANSI_QUOTES, or both.\n"
+             "mode: how the server reads it: the bits 1 NO_BACKSLASH_ESCAPES, 2 ANSI_QUOTES,\n"
+             "8 for whether a backslash is an escape is not certain.\n"
              "Raises ProgrammingError if it mixes two styles of placeholders.");
 
 static PyType_Slot template_slots[] = {
@@ -460,7 +461,8 @@ wire_add_template(PyObject *module)
         return -1;
     }
     state->Template = (PyTypeObject *)PyType_FromModuleAndSpec(module, &template_spec, NULL);
-    if (state->Template == NULL || PyModule_AddType(module, state->Template) < 0) {
+    if (state->Template == NULL || PyModule_AddType(module, state->Template) < 0 ||
+        PyModule_AddIntConstant(module, "MODE_DOUBTFUL", WIRE_DOUBTFUL) < 0) {
         return -1;
     }
     return wire_add_batches(module) < 0 ? -1 : wire_add_bulk(module);

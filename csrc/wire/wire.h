@@ -6,6 +6,7 @@
  *
  *     module.c     the module and its state
  *     channel.c    what may be asked of a connection; facts.c what is known of it
+ *     mode.c       how the server reads a statement
  *     claim.c      the guard, and the turn of a connection
  *     step.c       steps the library through a statement and its replies
  *     text.c       the library's calls for statements that are sent as text
@@ -187,11 +188,12 @@ PyObject *wire_describe(const MYSQL_FIELD *fields, unsigned int count);
 
 /* ---- scan.c, template.c, literal*.c ------------------------------------------ */
 
-/* How the server reads a statement: it says so after every command. */
+/* How the server reads a statement, as far as that is known: see mode.c. */
 enum wire_mode {
     WIRE_NO_BACKSLASH = 1, /* a backslash in a string is one */
     WIRE_ANSI_QUOTES = 2,  /* "a" is a name, not a string */
-    WIRE_SEVERAL = 4       /* not to be known: a statement before it may change it */
+    WIRE_SEVERAL = 4,      /* not to be known: a statement before it may change it */
+    WIRE_DOUBTFUL = 8      /* a backslash may be one, or an escape */
 };
 
 #endif
