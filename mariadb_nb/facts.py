@@ -44,6 +44,10 @@ class Facts:
         some = _wire.peek(self.fd)
         return None if some is None else not some or self.options.tls == "disable"
 
+    def _has_hung_up(self) -> bool:
+        """Whether the server has closed its end, whatever is left to read."""
+        return _wire.hung_up(self.fd)
+
     @property
     def server_status(self) -> int:
         """``SERVER_STATUS_*`` bits as of the last reply."""

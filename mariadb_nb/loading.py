@@ -117,6 +117,10 @@ class Load(ABC):
         self._over = True
         return self._session.recover(error, self)
 
+    def notice_end(self) -> None:
+        """As in the session."""
+        self._session.notice_end()
+
     @property
     def fd(self) -> int:
         """The descriptor of the connection's socket."""

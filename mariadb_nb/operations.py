@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .capi import ffi, lib
 from .errors import OperationTimeout
-from .wait import PAUSE, TIMEOUT, Operation, Wait
+from .wait import PAUSE, TIMEOUT, WRITE, Operation, Wait
 
 if TYPE_CHECKING:
     from ._ffi import CData
 
 
 TIME_OVER: Final = "the operation took longer than its timeout"
+
+#: Seconds for which a socket may take nothing before one looks whether it ever will.
+_LOOK: Final = 0.5
 
 
 class Driven(Protocol):
@@ -40,6 +43,9 @@ class Driven(Protocol):
 
     def recover(self, error: BaseException, owner: object) -> Operation[None]:
         """Put the connection in order after the owner's operation raised."""
+
+    def notice_end(self) -> None:
+        """Have what waits fail if the other end was closed."""
 
     @property
     def fd(self) -> int:
@@ -89,7 +95,9 @@ def drive(
                 yield PAUSE
                 outcome = resume(0)
                 continue
-            if deadline is None:
+            if outcome == WRITE:
+                ready = yield from _writable(session, deadline)
+            elif deadline is None:
                 ready = yield session.waits[outcome]
             else:
                 ready = yield Wait(session.fd, outcome, deadline)
@@ -115,6 +123,27 @@ def drive(
         if other is None:
             raise
     return (yield from other)
+
+
+def _writable(session: Driven, deadline: float | None) -> Operation[int]:
+    """Wait until more can be sent, or until it turns out that it never can.
+
+    A peer that ends the connection while its buffer is full may leave a socket that can
+    be read, to its end, but takes nothing for a minute, and does not count as broken.
+    To wait until it can be read as well will not do: there may be something to read all
+    the time, which the library leaves there until it has sent what it has.
+    """
+    while True:
+        by = monotonic() + _LOOK
+        if deadline is not None:
+            by = min(by, deadline)
+        wait = Wait(session.fd, WRITE, by)
+        ready = 0
+        while not ready:
+            ready = yield wait
+        if not ready & TIMEOUT or by == deadline:
+            return ready
+        session.notice_end()
 
 
 class Pair:

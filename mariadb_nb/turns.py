@@ -70,6 +70,10 @@ class Turns(ABC):
         """Let go of the connection; what is suspended is ended first."""
 
     @abstractmethod
+    def _has_hung_up(self) -> bool:
+        """Whether the server has closed its end."""
+
+    @abstractmethod
     def _rescue(self) -> Operation[None]:
         """End the statement that is suspended and read its reply away."""
 
@@ -124,6 +128,11 @@ class Turns(ABC):
                 self._break()
             finally:
                 self._release(owner)
+
+    def notice_end(self) -> None:
+        """Have what waits fail if the server has closed its end."""
+        if self._has_hung_up():
+            self._channel.shutdown()
 
     def recover(self, error: BaseException, owner: object) -> Operation[None]:
         """Put the connection in order after an operation raised or was interrupted."""

@@ -5,6 +5,7 @@ Loopback only; every socket and thread ends with the ``with`` block.
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import threading
@@ -27,7 +28,11 @@ class SilentServer(Peer):
 
 
 class StallingProxy:
-    """Passes bytes both ways but while it is told to stall: then it reads nothing."""
+    """Passes bytes both ways but while it is told to stall: then it reads nothing.
+
+    Attributes:
+        left: after so many bytes it stalls by itself, and sends a byte and the end.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -35,6 +40,7 @@ class StallingProxy:
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._obeyed = threading.Event()
+        self.left = math.inf
         self.port: int = self._listener.getsockname()[1]
 
     def stall(self) -> None:
@@ -79,6 +85,13 @@ class StallingProxy:
                         selector.register(server, selectors.EVENT_READ)
                     elif data := _read(ready):
                         peers[ready].sendall(data)
+                        self.left -= len(data)
+                        if self.left < 0:
+                            for peer in peers:
+                                selector.unregister(peer)
+                                peer.send(b"?")
+                                peer.shutdown(socket.SHUT_WR)
+                            break
                     else:
                         for side in (ready, peers[ready]):
                             selector.unregister(side)

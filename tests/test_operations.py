@@ -53,6 +53,9 @@ class Connection:
             yield Wait(FD, READ, None)
         self.log.append("recovered")
 
+    def notice_end(self) -> None:
+        self.log.append("notice_end")
+
     def start(self, *arguments: object) -> Any:
         self.log.append(("start", *arguments))
         return self._step()
@@ -101,10 +104,10 @@ def test_waits_and_turns_in_their_order(deadline: float | None) -> None:
         return ready(wait)
 
     assert run(connection.drive(deadline), note) == "done"
-    assert waits == [
+    assert waits[2][:2] == (FD, WRITE)
+    assert waits[:2] + waits[3:] == [
         Wait(FD, READ, deadline),
         PAUSE,
-        Wait(FD, WRITE, deadline),
         Wait(FD, READ | WRITE, deadline),
     ]
     assert connection.log == [*BEGUN, READ, 0, WRITE, READ | WRITE, "leave"]
@@ -160,11 +163,35 @@ def test_exception_thrown_in(error: BaseException, count: int, recovery: int) ->
 
 
 @pytest.mark.parametrize("recovery", [0, 3])
-@pytest.mark.parametrize("count", [0, 2, 4])
+@pytest.mark.parametrize("count", [0, 4])
 def test_time_is_over(count: int, recovery: int) -> None:
     log, raised = interrupted(count, lambda it: it.send(TIMEOUT), recovery)
     assert log == [OperationTimeout, "recovered"]
     assert isinstance(raised, OperationTimeout)
+
+
+def test_time_is_over_while_nothing_can_be_sent() -> None:
+    connection = Connection(WRITE, Ends("never"))
+    deadline = monotonic() + 0.25
+    operation = connection.drive(deadline)
+    assert next(operation) == Wait(FD, WRITE, deadline)
+    with pytest.raises(OperationTimeout):
+        operation.send(TIMEOUT)
+    assert connection.log == [*BEGUN, OperationTimeout, "recovered"]
+
+
+@pytest.mark.parametrize("deadline", [None, 1e12])
+def test_end_is_looked_for_while_nothing_can_be_sent(deadline: float | None) -> None:
+    connection = Connection(WRITE, Ends("done"))
+    operation = connection.drive(deadline)
+    first = next(operation)
+    again = operation.send(TIMEOUT)
+    assert connection.log == [*BEGUN, "notice_end"]
+    assert again[:2] == first[:2] == (FD, WRITE)
+    assert first[2] is not None
+    assert again[2] is not None
+    assert again[2] >= first[2]
+    assert run_rest(operation, WRITE) == "done"
 
 
 def test_time_is_over_while_the_loop_gets_turns() -> None:
