@@ -282,7 +282,9 @@ def expected(sql: str, mode: int, value: object) -> list[str] | None:
     styles = {token.kind for token in tokens} & set(STYLES)
     if len(styles) > 1 or (styles and is_ambiguous(tokens)):
         return None
-    literal = Template("?", mode).render((value,)).decode()
+    # Where there are several statements, literals do without backslashes.
+    first = "DO 1;" if ";" in significant(tokens)[:-1] else ""
+    literal = Template(f"{first}?", mode).render((value,)).decode().removeprefix(first)
     found: list[str] = []
     for token in tokens:
         if token.kind in STYLES:
