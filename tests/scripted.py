@@ -301,6 +301,7 @@ class ScriptedLibrary:
             mock.patch.object(session, "monotonic", self.clock),
             mock.patch.object(rescue, "monotonic", self.clock),
             mock.patch.object(operations, "monotonic", self.clock),
+            mock.patch.object(Session, "_has_hung_up", return_value=False),
         ):
             yield self
             for made in self.sessions:
