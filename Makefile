@@ -39,7 +39,8 @@ demo: $(VENV)/.built
 #: make test        all tests, on PYTHON and the machine's Connector/C; in WORKERS processes
 test: $(VENV)/.tests
 	@.ci/deps $(PYTHON) server tests
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not alone" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: there are none
 
 #: make test-3.4    the same with the Connector/C 3.4 that is in the wheels; fuzz-3.4
 test-3.4 fuzz-3.4: $(VENV)-wheels/.tools

@@ -128,7 +128,7 @@ class CursorBase(Results):
         if not isinstance(sql, str):
             refuse_text("a statement", sql)
         session = self._session
-        if "\\" in sql and params is not None and session.mode & parameters.DOUBTFUL:
+        if params is not None and "\\" in sql and session.mode & parameters.DOUBTFUL:
             return self._execute_settled(sql, params, timeout, prepare)
         if prepare is None:
             prepare = self._prepare

@@ -429,6 +429,7 @@ def test_a_stream_takes_no_more_memory_than_a_batch(
     assert most - before < 8_000_000
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.name)
 def test_the_loop_is_served(loop: type[World], mariadb_server: TemporaryServer) -> None:
     """A batch of all rows is made in many turns."""

@@ -24,6 +24,8 @@ import mariadb_nb
 from mariadb_nb import aio
 from mariadb_nb.server import TemporaryServer
 
+pytestmark = pytest.mark.alone
+
 ROWS = 200_000
 #: Somewhat below what the server takes in one packet.
 SIZE = 16_000_000
