@@ -159,8 +159,8 @@ def test_the_timer_of_what_was_before_the_kept_descriptor_is_cancelled(
     timers: list[asyncio.TimerHandle] = []
     call_later = loop.call_later
 
-    def recording(*arguments: Any) -> asyncio.TimerHandle:
-        timers.append(call_later(*arguments))
+    def recording(*arguments: Any, **more: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(*arguments, **more))
         return timers[-1]
 
     monkeypatch.setattr(loop, "call_later", recording)
