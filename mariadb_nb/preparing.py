@@ -171,14 +171,14 @@ class Preparing(Turns):
         """
         statement, channel = entry.statement, self._channel
         stream = reader is not None
-        as_text = self._unless_executed, entry, text, reading, stream, deadline
+        written = text, reading, stream, deadline
         if (
             statement is None
             or stream
             or self.state is not state.READY
             or (bound is not None and bound.pieces)
         ):
-            return self._run(entry, bound, as_text, asked, reader, prefetch)
+            return self._run(entry, bound, written, asked, reader, prefetch)
         return drive(  # as execute() does, for what is most common
             self,
             state.START,
@@ -186,23 +186,23 @@ class Preparing(Turns):
             (statement, bound, reading, False),
             channel.resume,
             deadline,
-            as_text,
+            (self._unless_executed, entry, self._as_text, *written),
         )
 
     def _run(
         self,
         entry: Entry,
         bound: Bound | None,
-        as_text: tuple[Any, ...],
+        written: tuple[tuple[Any, ...], Reading, bool, float | None],
         asked: bool | None,
         reader: Callable[[], object] | None,
         prefetch: int,
     ) -> Operation[Any]:
         """Execute what may have to be prepared first, or what streams."""
-        _, _, text, reading, stream, deadline = as_text
+        _, reading, stream, deadline = written
         if bound is not None and bound.pieces:
             self.statements.drop(entry)
-        statement, outcome = entry.statement, None
+        statement = entry.statement
         if statement is None:
             try:
                 statement = yield from self.prepare_entry(entry, asked, deadline)
@@ -210,23 +210,28 @@ class Preparing(Turns):
                 if not self._is_unpreparable(error):
                     raise
         if statement is None:
-            outcome = yield from self._as_text(text, reading, stream, deadline)
+            outcome = yield from self._as_text(*written)
         else:
+            otherwise = self._unless_executed, entry, self._as_text, *written
             outcome = yield from self.execute(
-                statement, bound, reading, stream, deadline, prefetch, as_text
+                statement, bound, reading, stream, deadline, prefetch, otherwise
             )
         if stream:
             self.reader = reader
         return outcome
 
     def _unless_executed(
-        self, error: BaseException, entry: Entry, *written: Any
+        self,
+        error: BaseException,
+        entry: Entry,
+        other_way: Callable[..., Operation[Any]],
+        *arguments: Any,
     ) -> Operation[Any] | None:
-        """The statement as text, if the server has not executed the prepared one."""
+        """What takes its place, if the server has not executed what was prepared."""
         if not isinstance(error, Error) or error.errno not in NOT_EXECUTED:
             return None
         self.statements.drop(entry)
-        return self._as_text(*written)
+        return other_way(*arguments)
 
     def _as_text(
         self,
@@ -257,24 +262,26 @@ class Preparing(Turns):
             reader: returns who fetches the rows.
             deadline: when to give up, in seconds of ``time.monotonic()``.
         """
+        once = sql, bound, reading, deadline
         statement = None
         if entry is not None:
             statement = yield from self._kept(entry, bound, deadline)
-        outcome = None
-        if statement is not None:
-            try:
-                outcome = yield from self.execute(
-                    statement, bound, reading, True, deadline
-                )
-            except Error as error:
-                if entry is None or error.errno not in NOT_EXECUTED:
-                    raise
-                self.statements.drop(entry)
-        if outcome is None:
-            statement = yield from self.prepare(sql, deadline)
-            outcome = yield from self.execute(statement, bound, reading, True, deadline)
+        if entry is None or statement is None:
+            outcome = yield from self._prepared_once(*once)
+        else:
+            otherwise = self._unless_executed, entry, self._prepared_once, *once
+            outcome = yield from self.execute(
+                statement, bound, reading, True, deadline, 0, otherwise
+            )
         self.reader = reader
         return outcome
+
+    def _prepared_once(
+        self, sql: bytes, bound: Bound | None, reading: Reading, deadline: float | None
+    ) -> Operation[Any]:
+        """Execute a statement that is prepared for this once; its rows stream."""
+        statement = yield from self.prepare(sql, deadline)
+        return (yield from self.execute(statement, bound, reading, True, deadline))
 
     def _kept(
         self, entry: Entry, bound: Bound | None, deadline: float | None

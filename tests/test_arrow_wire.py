@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from channel_support import Prepared, Wire, opened
+from channel_support import Prepared, Wire
 from decode_support import VALUES
 
 from mariadb_nb import _wire
@@ -20,24 +20,11 @@ from mariadb_nb.errors import (
     OperationalError,
     ProgrammingError,
 )
-from mariadb_nb.server import TemporaryServer
 
 COLUMNS = _wire.Reading(_wire.SHAPE_ARROW, False, None, False)
 STRICT = _wire.Reading(_wire.SHAPE_ARROW, False, None, True)
 #: An error in the third row of three, by a procedure that the statement calls.
 FAILING = "SELECT seq, IF(seq = 3, fails(), 0) FROM seq_1_to_3"
-
-
-@pytest.fixture
-def wire(mariadb_server: TemporaryServer, transport: str) -> Iterator[Wire]:
-    with opened(mariadb_server, transport) as made:
-        yield made
-
-
-@pytest.fixture
-def unix(mariadb_server: TemporaryServer) -> Iterator[Wire]:
-    with opened(mariadb_server, "unix") as made:
-        yield made
 
 
 def begin(wire: Wire, prepared: Prepared, *params: Any, how: Any = COLUMNS) -> Any:

@@ -28,7 +28,7 @@ wrong_size(const wire_column *column, size_t length)
             return wrong_size(column, length);                                             \
         }                                                                                  \
         ((type *)(void *)to->values)[row] = load(value);                                   \
-        return 0;                                                                          \
+        return WIRE_ARROW_WRITTEN;                                                         \
     }
 
 NUMBER(wire_arrow_8, uint8_t, load_8)
@@ -214,7 +214,7 @@ wire_arrow_decimal(wire_arrow_column *to, int64_t row, const wire_arrow_field *f
     for (int i = 0; i < limbs; i++) {
         place[PY_BIG_ENDIAN ? limbs - 1 - i : i] = wider.limbs[i];
     }
-    return 0;
+    return WIRE_ARROW_WRITTEN;
 }
 
 /* ---- dates and times ---------------------------------------------------------- */
@@ -233,7 +233,7 @@ days_since_1970(int year, int month, int day)
     return y * 365 + y / 4 - y / 100 + y / 400 + of_year - 719468;
 }
 
-/* The day that a value begins with.  Returns 0, or 1 if there is none, or -1. */
+/* The day that a value begins with.  Returns what a writer does. */
 static int
 read_day(wire_column *column, const char *value, int32_t *days)
 {
@@ -242,7 +242,7 @@ read_day(wire_column *column, const char *value, int32_t *days)
 
     if (wire_is_day(year, month, day)) {
         *days = days_since_1970(year, month, day);
-        return 0;
+        return WIRE_ARROW_WRITTEN;
     }
     none = wire_make_date(column, year, month, day);
     if (none == NULL) {
@@ -314,5 +314,5 @@ wire_arrow_time(wire_arrow_column *to, int64_t row, const wire_arrow_field *Py_U
     }
     int64_t size = ((int64_t)hours * 3600 + minutes * 60 + seconds) * US_PER_SECOND + microseconds;
     ((int64_t *)(void *)to->values)[row] = load_8(whole) != 0 ? -size : size;
-    return 0;
+    return WIRE_ARROW_WRITTEN;
 }

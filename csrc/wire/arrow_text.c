@@ -186,7 +186,7 @@ wire_arrow_number_of_text(wire_arrow_column *to, int64_t row,
         *place = (uint32_t)known->count;
     }
     ((int32_t *)(void *)to->values)[row] = (int32_t)*place - 1;
-    return 0;
+    return WIRE_ARROW_WRITTEN;
 }
 
 /* ---- identifiers ---------------------------------------------------------------- */
@@ -226,5 +226,5 @@ wire_arrow_uuid(wire_arrow_column *to, int64_t row, const wire_arrow_field *fiel
         wire_bad_value(column, "has a value that is not of its type");
         return -1;
     }
-    return 0;
+    return WIRE_ARROW_WRITTEN;
 }
