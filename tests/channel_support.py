@@ -166,6 +166,16 @@ def opened(server: TemporaryServer, transport: str) -> Iterator[Wire]:
         wire.channel.close()
 
 
+@contextmanager
+def paused(server: TemporaryServer) -> Iterator[None]:
+    """The server does nothing in this block: what is begun in it has to wait."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
 def outcome_of(call: Callable[[], Any]) -> Any:
     """What a call returns or raises."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from channel_support import READING, Wire, kill_query, slow_reading
+from channel_support import READING, Wire, kill_query, paused, slow_reading
 
 from mariadb_nb._wire import Reply
 from mariadb_nb.converters import column
@@ -90,11 +90,8 @@ def test_waiting_until_it_can_be_written(
     unix: Wire, mariadb_server: TemporaryServer
 ) -> None:
     sql = f"SELECT LENGTH('{'x' * 4_000_000}')"
-    mariadb_server.pause()
-    try:
+    with paused(mariadb_server):
         outcome = unix.channel.query(sql.encode(), READING, False)
-    finally:
-        mariadb_server.resume()
     assert outcome == 2
     (reply,) = unix.finish(outcome)
     assert reply.rows == [(4_000_000,)]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from channel_support import READING, Wire, opened, outcome_of
+from channel_support import READING, Wire, opened, outcome_of, paused
 
 from mariadb_nb.errors import (
     Busy,
@@ -128,19 +128,25 @@ def test_second_request_while_one_is_under_way(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 10_000_000])
-def test_connection_that_ends_under_a_request(wire: Wire, size: int) -> None:
+def test_connection_that_ends_under_a_request(
+    wire: Wire, size: int, mariadb_server: TemporaryServer
+) -> None:
     """While it is sent, or while the reply is waited for."""
-    prepared = wire.prepare("INSERT INTO t (x, y) VALUES (?, ?) RETURNING SLEEP(9)")
-    events = wire.start_rows(prepared, [(1, "x" * size), (2, "y")])
-    assert events > 0
-    wire.channel.shutdown()
-    with pytest.raises(ConnectionLost):
-        wire.finish(events)
+    prepared = wire.prepare(INSERT)
+    with paused(mariadb_server):
+        events = wire.start_rows(prepared, [(1, "x" * size), (2, "y")])
+        assert events > 0
+        wire.channel.shutdown()
+        with pytest.raises(ConnectionLost):
+            wire.finish(events)
     wire.gone()
 
 
-def test_connection_that_is_closed_under_a_request(wire: Wire) -> None:
+def test_connection_that_is_closed_under_a_request(
+    wire: Wire, mariadb_server: TemporaryServer
+) -> None:
     prepared = wire.prepare(INSERT)
-    assert wire.start_rows(prepared, [(1, "x" * 10_000_000)]) > 0
-    wire.channel.close()
+    with paused(mariadb_server):
+        assert wire.start_rows(prepared, [(1, "x" * 10_000_000)]) > 0
+        wire.channel.close()
     wire.gone()

@@ -17,6 +17,7 @@ from channel_support import (
     kill_query,
     opened,
     outcome_of,
+    paused,
     slow_reading,
 )
 
@@ -132,25 +133,23 @@ def test_statements_are_dropped_by_many_threads(unix: Wire) -> None:
 # ---- the end in the middle of it ---------------------------------------------------
 
 
-def begun(wire: Wire) -> dict[str, Callable[[], Any]]:
-    """What may be suspended, each begun by a call that returns what it waits for."""
+def beginning(what: str, wire: Wire) -> Callable[[], Any]:
+    """A call that begins what may be suspended, and returns what it waits for."""
     wire.query("CREATE OR REPLACE TABLE slow (a INT)")
     slow = wire.prepare("SELECT SLEEP(?)")
     large = wire.prepare("SELECT seq, REPEAT('x', ?) FROM seq_1_to_200")
     writing = wire.prepare("SELECT LENGTH(?)")
 
-    def start_stream() -> Any:
+    if what == "stream":
         wire.finish(wire.start(large, 50_000, stream=True))
-        return wire.channel.fetch(1000)
-
     sql = b"SELECT '" + b"x" * 8_000_000 + b"' AS x"
     return {
         "prepare": lambda: wire.channel.prepare(sql),
         "execute": lambda: wire.start(slow, 100),
         "write": lambda: wire.start(writing, "x" * 8_000_000),
         "rows": lambda: wire.start(large, 50_000),
-        "stream": start_stream,
-    }
+        "stream": lambda: wire.channel.fetch(1000),
+    }[what]
 
 
 @pytest.mark.parametrize("what", ["prepare", "execute", "write", "rows", "stream"])
@@ -159,7 +158,7 @@ def test_closed_at_each_wait(
 ) -> None:
     for count in range(1 if what == "execute" else 6):
         with opened(mariadb_server, transport) as wire:
-            wire.go(begun(wire)[what](), count)
+            wire.go(beginning(what, wire)(), count)
             wire.channel.close()
             wire.gone()
 
@@ -169,7 +168,9 @@ def test_connection_killed_at_each_wait(
     what: str, mariadb_server: TemporaryServer, transport: str
 ) -> None:
     with opened(mariadb_server, transport) as wire:
-        outcome = begun(wire)[what]()
+        begin = beginning(what, wire)
+        with paused(mariadb_server):
+            outcome = begin()
         assert isinstance(outcome, int)
         kill_connection(mariadb_server, wire.thread_id)
         if outcome == 2:  # a server that was killed may not read on, nor hang up
@@ -185,7 +186,7 @@ def test_connection_killed_at_each_wait(
 @pytest.mark.parametrize("what", ["prepare", "rows", "stream"])
 @pytest.mark.parametrize("count", range(4))
 def test_discarded_at_each_wait(what: str, count: int, wire: Wire) -> None:
-    outcome = wire.go(begun(wire)[what](), count)
+    outcome = wire.go(beginning(what, wire)(), count)
     if outcome is not None:
         assert wire.finish(wire.channel.discard()) is None
     else:
@@ -305,11 +306,14 @@ def test_statement_of_which_that_is_not_known(sql: str) -> None:
     assert not Template(sql, 0).equivalent
 
 
-def test_parameters_outlive_what_they_came_from(wire: Wire) -> None:
+def test_parameters_outlive_what_they_came_from(
+    wire: Wire, mariadb_server: TemporaryServer
+) -> None:
     prepared = wire.prepare("SELECT ?, ?, ?, ?")
     many = 3_000_000
     values: list[Any] = ["ä" * many, b"\xff" * many, bytearray(b"x" * many), "y"]
-    outcome = wire.start(prepared, *values)
+    with paused(mariadb_server):
+        outcome = wire.start(prepared, *values)
     assert isinstance(outcome, int)
     values[2][:] = b"z"
     values.clear()
