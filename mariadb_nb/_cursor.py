@@ -139,7 +139,7 @@ class CursorBase(Results):
                 bound = entry.template.bind(params, self._connection._encoders)
             if bound is None and (params is not None or entry.template.count):
                 entry = None
-        text = self._text(sql, params) if entry is None else b""
+        text = self._text(sql, params) if entry is None else ""
         deadline = None
         if timeout is not DEFAULT or self._connection.timeout is not None:
             deadline = self._connection._deadline(timeout)
@@ -178,10 +178,12 @@ class CursorBase(Results):
         left = None if deadline is None else max(deadline - monotonic(), 0.0)
         return (yield from self._execute(sql, params, left, prepare))
 
-    def _text(self, sql: str, params: Parameters) -> bytes:
+    def _text(self, sql: str, params: Parameters) -> bytes | str:
         """A statement as text, with its parameters."""
         session = self._session
         if params is None:
+            if sql.__class__ is str and sql.isascii():
+                return sql  # as it is: a large one takes its time to be copied
             text = parameters.plain(sql)
             if not sql.isascii():
                 session.check_charset()

@@ -82,7 +82,7 @@ class Channel:
     @overload
     def query(
         self,
-        sql: bytes,
+        sql: bytes | str,
         reading: Reading,
         stream: Literal[False],
         infile: bytes | tuple[int, int] | None = None,
@@ -91,7 +91,7 @@ class Channel:
     @overload
     def query(
         self,
-        sql: bytes,
+        sql: bytes | str,
         reading: Reading,
         stream: Literal[True],
         infile: bytes | tuple[int, int] | None = None,

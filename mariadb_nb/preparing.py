@@ -57,7 +57,7 @@ class Preparing(Turns):
     @abstractmethod
     def query(
         self,
-        sql: bytes,
+        sql: bytes | str,
         reading: Reading,
         stream: bool = False,
         deadline: float | None = None,

@@ -204,7 +204,7 @@ class Session(Facts, Renewing):
 
     def query(
         self,
-        sql: bytes,
+        sql: bytes | str,
         reading: Reading,
         stream: bool = False,
         deadline: float | None = None,
@@ -212,7 +212,8 @@ class Session(Facts, Renewing):
         """Send a statement and read all its replies.
 
         Args:
-            sql: the statement, or several where ``multi_statements`` is on.
+            sql: the statement, or several where ``multi_statements`` is on; a str is
+                sent as it is, and has to be ASCII.
             reading: how to read values and rows.
             stream: leave the rows to ``fetch``; what comes of it is the first
                 ``Reply`` only.
@@ -261,7 +262,7 @@ class Session(Facts, Renewing):
 
     def stream(
         self,
-        sql: bytes,
+        sql: bytes | str,
         reading: Reading,
         reader: Callable[[], object],
         deadline: float | None = None,

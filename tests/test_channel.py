@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from channel_support import READING, Wire, kill_query, paused, slow_reading
 
-from mariadb_nb._wire import Reply
+from mariadb_nb._wire import MODE_DOUBTFUL, Reply
 from mariadb_nb.converters import column
 from mariadb_nb.errors import DataError, ProgrammingError, QueryInterrupted
 from mariadb_nb.rows import class_row, dict_row, make_reading, scalar_row
@@ -96,6 +96,28 @@ def test_waiting_until_it_can_be_written(
     (reply,) = unix.finish(outcome)
     assert reply.rows == [(4_000_000,)]
     unix.works()
+
+
+def test_text_that_is_a_str(unix: Wire) -> None:
+    (reply,) = unix.finish(unix.channel.query("SELECT 'x', 1", READING, False))
+    assert reply.rows == [("x", 1)]
+    doubtful = "SET STATEMENT sql_mode = '' FOR DO 1"
+    unix.finish(unix.channel.query(doubtful, READING, False))
+    assert unix.channel.mode & MODE_DOUBTFUL
+    unix.finish(unix.channel.query("SET sql_mode = @@sql_mode", READING, False))
+    assert not unix.channel.mode & MODE_DOUBTFUL
+    for wrong in (
+        "SELECT '\N{LATIN SMALL LETTER A WITH DIAERESIS}'",
+        Text("DO 1"),
+        None,
+    ):
+        with pytest.raises(TypeError, match="ASCII"):
+            unix.channel.query(wrong, READING, False)
+    unix.works()
+
+
+class Text(str):
+    """What is no str itself may have a text of its own."""
 
 
 def test_empty_statement(unix: Wire) -> None:

@@ -178,7 +178,7 @@ def facts(wire: Wire) -> list[Any]:
 
 
 WRONG_ARGUMENTS: dict[str, Callable[[Any], Any]] = {
-    "no bytes": lambda it: it.query("SELECT 1", READING, False),
+    "no ASCII": lambda it: it.query("DO '\N{DEGREE SIGN}'", READING, False),
     "a bytearray": lambda it: it.query(bytearray(b"SELECT 1"), READING, False),
     "no Reading": lambda it: it.query(b"SELECT 1", None, False),
     "a number for a bool": lambda it: it.query(b"SELECT 1", READING, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -117,6 +118,21 @@ async def test_text_with_a_nul_is_sent_whole(world: World) -> None:
 
 
 # ---- fetching ----------------------------------------------------------------
+
+
+@in_every_world
+async def test_large_text_is_sent_without_a_copy(world: World) -> None:
+    """Of what is ASCII: the copy would keep the loop waiting."""
+    conn = await world.connect()
+    sql = f"SELECT LENGTH('{'x' * 4_000_000}')"
+    tracemalloc.start()
+    try:
+        cur = await conn.execute(sql, prepare=False)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert await cur.fetchone() == (4_000_000,)
+    assert most < 1_000_000
 
 
 @in_every_world

@@ -187,7 +187,7 @@ struct wire_channel {
     unsigned long prefetch; /* rows of a server's cursor that are sent at once; 0: no cursor */
     Py_ssize_t parameter;   /* whose pieces are being sent */
     PyObject *chunk;        /* owned: such a piece; the library has its address */
-    PyObject *sql;          /* owned; the library has its address */
+    PyObject *sql;          /* owned: bytes or an ASCII str; the library has its address */
     PyObject *reading;      /* owned */
     PyObject *replies;      /* owned list; NULL for a stream */
     PyObject *piece;        /* owned: rows of a stream, in a list or a batch */
@@ -246,6 +246,9 @@ PyObject *wire_advance(wire_channel *self);
 /* ---- text.c -------------------------------------------------------------------- */
 
 void wire_start_query(wire_channel *self);
+
+/* The text of a statement: bytes, or a str that is ASCII. */
+const char *wire_sql_text(PyObject *sql, size_t *length);
 int wire_resume_query(wire_channel *self, int ready);
 
 /* The method query(). */

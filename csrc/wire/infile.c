@@ -30,8 +30,10 @@ wire_is_load(PyObject *sql)
 {
     wire_scan scan;
     wire_token token;
+    size_t length;
+    const char *text = wire_sql_text(sql, &length);
 
-    wire_scan_start(&scan, PyBytes_AS_STRING(sql), (size_t)PyBytes_GET_SIZE(sql), 0);
+    wire_scan_start(&scan, text, length, 0);
     do {
         wire_scan_next(&scan, &token);
         if (token.kind == WIRE_WORD && token.end - token.start == 4 &&

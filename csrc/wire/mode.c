@@ -117,7 +117,10 @@ may_set(const char *sql, size_t length)
 bool
 wire_may_set_mode(PyObject *sql)
 {
-    return may_set(PyBytes_AS_STRING(sql), (size_t)PyBytes_GET_SIZE(sql));
+    size_t length;
+    const char *text = wire_sql_text(sql, &length);
+
+    return may_set(text, length);
 }
 
 /* ---- What is known of it ------------------------------------------------------------- */
@@ -134,9 +137,14 @@ static bool
 is_settled_by(const wire_channel *self)
 {
     PyObject *sql = answered_text(self); /* borrowed */
+    const char *text;
+    size_t length;
 
-    return sql != NULL && self->replies != NULL && PyList_GET_SIZE(self->replies) == 1 &&
-           is_set(PyBytes_AS_STRING(sql), (size_t)PyBytes_GET_SIZE(sql));
+    if (sql == NULL || self->replies == NULL || PyList_GET_SIZE(self->replies) != 1) {
+        return false;
+    }
+    text = wire_sql_text(sql, &length);
+    return is_set(text, length);
 }
 
 void

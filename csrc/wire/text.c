@@ -7,13 +7,26 @@
 
 #include "channel.h"
 
+const char *
+wire_sql_text(PyObject *sql, size_t *length)
+{
+    if (PyBytes_CheckExact(sql)) {
+        *length = (size_t)PyBytes_GET_SIZE(sql);
+        return PyBytes_AS_STRING(sql);
+    }
+    *length = (size_t)PyUnicode_GET_LENGTH(sql);
+    return PyUnicode_DATA(sql);
+}
+
 void
 wire_start_query(wire_channel *self)
 {
+    size_t length;
+    const char *text = wire_sql_text(self->sql, &length);
+
     self->phase = QUERY;
     self->status = 1;
-    self->events = mysql_real_query_start(&self->status, self->mysql, PyBytes_AS_STRING(self->sql),
-                                          (unsigned long)PyBytes_GET_SIZE(self->sql));
+    self->events = mysql_real_query_start(&self->status, self->mysql, text, (unsigned long)length);
 }
 
 int
@@ -110,6 +123,7 @@ const wire_protocol wire_text_protocol = {
 const char wire_query_doc[] =
     "query($self, sql, reading, stream, infile=None, /)\n--\n\n"
     "Send a statement and read its replies (mysql_real_query).\n\n"
+    "sql: bytes, or a str that is ASCII, which is not copied.\n\n"
     "What comes of it is the list of all its replies, or with stream the\n"
     "first one, whose rows are then asked for with fetch().\n\n"
     "infile: what LOAD DATA LOCAL INFILE loads: bytes, or (descriptor, place) of a\n"
@@ -117,6 +131,12 @@ const char wire_query_doc[] =
     "Raises:\n"
     "    Busy: another operation is going on.\n"
     "    InterfaceError: the connection is closed, broken or another process's.";
+
+static bool
+is_ascii(PyObject *object)
+{
+    return PyUnicode_CheckExact(object) && PyUnicode_IS_COMPACT_ASCII(object);
+}
 
 static PyObject *
 begin_query(wire_channel *self, PyObject *sql, PyObject *reading, bool stream,
@@ -144,9 +164,10 @@ wire_channel_query(wire_channel *self, PyObject *const *arguments, Py_ssize_t co
     wire_infile infile = {.bytes = NULL};
     PyObject *outcome;
 
-    if (count < 3 || count > 4 || !PyBytes_CheckExact(arguments[0]) ||
+    if (count < 3 || count > 4 || !(PyBytes_CheckExact(arguments[0]) || is_ascii(arguments[0])) ||
         !Py_IS_TYPE(arguments[1], self->state->Reading) || !PyBool_Check(arguments[2])) {
-        PyErr_SetString(PyExc_TypeError, "query() takes bytes, a Reading and a bool");
+        PyErr_SetString(PyExc_TypeError,
+                        "query() takes bytes or an ASCII str, a Reading and a bool");
         return NULL;
     }
     if ((count == 4 && wire_infile_read(arguments[3], &infile) < 0) || wire_enter(self) < 0) {
