@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import every_function
 from case_table import Cases
-from channel_support import READING, Wire, outcome_of
+from channel_support import BOUND, READING, Wire, outcome_of
 from server_place import place
 
 from mariadb_nb._attached import Channel
@@ -175,16 +176,18 @@ def closed_by_another_thread_while_one_waits(transport: str) -> None:
     ended: list[Any] = []
 
     def work() -> None:
-        outcome = wire.channel.query(b"SELECT SLEEP(60)", READING, False)
+        assert wire.channel.query(b"SELECT SLEEP(600)", READING, False) == 1
+        poller = select.poll()
+        poller.register(wire.channel.fd, select.POLLIN)
         waiting.set()
-        ready = wire.ready(outcome)
-        ended.append(outcome_of(lambda: wire.channel.resume(ready)))
+        poller.poll(BOUND * 1000)  # which may begin when all is over
+        ended.append(outcome_of(lambda: wire.channel.resume(1)))
 
     thread = threading.Thread(target=work)
     thread.start()
     assert waiting.wait(20)
     wire.channel.close()
-    thread.join(20)
+    thread.join(BOUND)
     assert isinstance(ended[0], Error)
 
 

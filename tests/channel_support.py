@@ -22,7 +22,7 @@ MULTI_STATEMENTS = 1 << 16
 #: A channel's ``standing`` when only ``close`` is of use.
 BROKEN = 2
 #: Seconds after which a wait has failed.
-BOUND = 20
+BOUND = 60
 
 
 class Prepared(NamedTuple):
@@ -36,6 +36,7 @@ class Wire:
     """A connection with a channel; made by ``opened``.
 
     Attributes:
+        server: where it leads to.
         mysql: the handle of the C API.
         channel: steps it.
         thread_id: its number on the server.
@@ -44,6 +45,7 @@ class Wire:
     """
 
     def __init__(self, server: TemporaryServer, transport: str) -> None:
+        self.server = server
         self.mysql = connect(server, transport, flags=MULTI_STATEMENTS)
         self.address = int(ffi.cast("uintptr_t", self.mysql))
         self.thread_id = lib.mysql_thread_id(self.mysql)
@@ -128,6 +130,10 @@ class Wire:
     def execute_rows(self, prepared: Prepared, rows: Iterable[Any]) -> Any:
         """All replies of a prepared statement with an array of parameters."""
         return self.finish(self.start_rows(prepared, rows))
+
+    def lock(self, name: str) -> None:
+        """Get a lock of the server's, which whoever had it before may still have."""
+        assert self.rows(f"SELECT GET_LOCK('{name}', {BOUND})") == [(1,)]
 
     def fetch(self, count: int) -> Any:
         return self.finish(self.channel.fetch(count))

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from channel_support import (
+    BOUND,
     BROKEN,
     READING,
     Wire,
     kill_connection,
     outcome_of,
+    paused,
     slow_reading,
 )
 
@@ -205,8 +207,8 @@ def test_server_that_does_not_read(wire: Wire, unix: Wire, size: int) -> None:
     """It is at work on the first statement, while others come without end."""
     count = 4000 if size < 5000 else 300
     lock = f"GET_LOCK('pipeline', {{}}), '{'x' * size}'"
-    unix.query("SELECT GET_LOCK('pipeline', 0)")
-    statements = [f"SELECT {lock.format(20)}", *[f"SELECT '{'y' * size}'"] * count]
+    unix.lock("pipeline")
+    statements = [f"SELECT {lock.format(BOUND)}", *[f"SELECT '{'y' * size}'"] * count]
     answers: list[Any] = []
     texts = [sql.encode() for sql in statements]
     outcome = wire.channel.pipeline(texts, READING, answers)
@@ -242,8 +244,8 @@ def test_large_statements_with_large_results(wire: Wire) -> None:
 
 
 def test_several_are_on_their_way_at_once(wire: Wire, unix: Wire) -> None:
-    unix.query("SELECT GET_LOCK('several', 0)")
-    texts = [b"SELECT GET_LOCK('several', 20)", *[b"SELECT 'x'"] * 20]
+    unix.lock("several")
+    texts = [b"SELECT GET_LOCK('several', %d)" % BOUND, *[b"SELECT 'x'"] * 20]
     outcome = wire.channel.pipeline(texts, READING, [])
     assert wire.channel.ahead
     unix.query("DO RELEASE_LOCK('several')")
@@ -252,7 +254,8 @@ def test_several_are_on_their_way_at_once(wire: Wire, unix: Wire) -> None:
 
 
 def test_a_single_statement_is_not_ahead_of_any(unix: Wire) -> None:
-    outcome = unix.channel.pipeline([b"SELECT SLEEP(0.2)"], READING, [])
+    with paused(unix.server):
+        outcome = unix.channel.pipeline([b"SELECT 1"], READING, [])
     assert outcome == 1
     assert not unix.channel.ahead
     unix.finish(outcome)
@@ -289,8 +292,9 @@ def test_wrong_arguments(unix: Wire, arguments: tuple[Any, ...]) -> None:
 def test_nothing_else_is_done_meanwhile(wire: Wire) -> None:
     channel = wire.channel
     answers: list[Any] = []
-    texts = [b"SELECT SLEEP(0.2), 'first'", b"SELECT 'second'"]
-    outcome = channel.pipeline(texts, READING, answers)
+    texts = [b"SELECT 'first'", b"SELECT 'second'"]
+    with paused(wire.server):
+        outcome = channel.pipeline(texts, READING, answers)
     for call in (
         lambda: channel.pipeline([b"SELECT 'mixed up'"], READING, answers),
         lambda: channel.query(b"SELECT 'mixed up'", READING, False),
@@ -300,7 +304,7 @@ def test_nothing_else_is_done_meanwhile(wire: Wire) -> None:
     assert lib.mysql_ping(wire.mysql) != 0
     texts[1] = b"SELECT 'another'"
     wire.finish(outcome)
-    assert [rows(one) for one in answers] == [[[(0, "first")]], [[("second",)]]]
+    assert [rows(one) for one in answers] == [[[("first",)]], [[("second",)]]]
     wire.works()
 
 
@@ -418,9 +422,11 @@ def test_what_was_not_sent_is_not_executed_when_the_rest_is_discarded(
     unix.query("CREATE TEMPORARY TABLE t (x INT)")
     # What is larger than the socket's buffer is not sent ahead, nor is what follows it.
     large = f"DO '{'x' * 2_000_000}'"
-    statements = ["DO SLEEP(0.5)", large, "INSERT INTO t VALUES (1)"]
-    unix.channel.pipeline([sql.encode() for sql in statements], READING, [])
-    unix.finish(unix.channel.discard())
+    statements = ["DO 1", large, "INSERT INTO t VALUES (1)"]
+    with paused(unix.server):
+        unix.channel.pipeline([sql.encode() for sql in statements], READING, [])
+        outcome = unix.channel.discard()
+    unix.finish(outcome)
     assert unix.rows("SELECT COUNT(*) FROM t") == [(0,)]
 
 
