@@ -28,7 +28,7 @@ from mariadb_nb.wait import READ, TIMEOUT, WRITE, Operation, Wait
 T = TypeVar("T")
 
 #: Seconds after which something that has to happen has not.
-BOUND = 20.0
+BOUND = 60.0
 
 
 class Interrupted(BaseException):

@@ -57,7 +57,7 @@ def run_case(
         env={**environment(server), **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     output = f"{done.stdout}{done.stderr}"

@@ -22,7 +22,7 @@ import mariadb_nb
 from mariadb_nb.cli.target import Target, of_server
 from mariadb_nb.server import TemporaryServer
 
-TIMEOUT: Final = 30
+TIMEOUT: Final = 120
 PROGRAM: Final = (sys.executable, "-m", "mariadb_nb")
 # The program as it is where rich is not installed.
 WITHOUT_RICH: Final = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mariadb_nb._ffi import CData
 
 #: Seconds that what ends by itself may take.
-BOUND = 20.0
+BOUND = 60.0
 
 
 def handle(ca_file: Path | str | None = None) -> CData:

@@ -25,7 +25,7 @@ from mariadb_nb.server import TemporaryServer
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOBODY = ["--host", "127.0.0.1", "--port", "1"]
 # Far more than anything here takes; a program that hangs is killed.
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 
 
 def command(program: str, arguments: Sequence[str]) -> list[str]:

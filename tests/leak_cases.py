@@ -12,12 +12,13 @@ import gc
 import io
 import os
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 from case_table import Cases
-from channel_support import READING, Wire, outcome_of
+from channel_support import BOUND, READING, Wire, outcome_of
 from server_place import place
 
 import mariadb_nb
@@ -61,6 +62,11 @@ def allocated() -> int:
     return int(found.uordblks + found.hblkhd)
 
 
+def resources() -> tuple[int, int]:
+    """How many descriptors and threads there are."""
+    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+
 def measure() -> tuple[int, int, int, int, int]:
     gc.collect()
     gc.collect()
@@ -68,9 +74,20 @@ def measure() -> tuple[int, int, int, int, int]:
         sys.getallocatedblocks(),
         allocated(),
         tracemalloc.get_traced_memory()[0],
-        len(os.listdir("/proc/self/fd")),
-        len(os.listdir("/proc/self/task")),
+        *resources(),
     )
+
+
+def settle(before: tuple[int, ...]) -> None:
+    """Wait until the threads of what is over have ended, and what they had is closed.
+
+    What is there all the same is a leak, and told by whoever measures.
+    """
+    end = time.monotonic() + BOUND
+    while any(now > then for now, then in zip(resources(), before, strict=True)):
+        if time.monotonic() > end:
+            return
+        time.sleep(0.005)  # nobody tells when a thread has ended
 
 
 def repeat(step: Callable[[], Any], rounds: int = ROUNDS) -> None:
@@ -83,6 +100,7 @@ def repeat(step: Callable[[], Any], rounds: int = ROUNDS) -> None:
         before = measure()
         for _ in range(rounds):
             step()
+        settle(before[-2:])
         grown = [now - then for now, then in zip(measure(), before, strict=True)]
         tracemalloc.stop()
         objects, malloc, python, fds, threads = grown

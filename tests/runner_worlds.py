@@ -37,7 +37,7 @@ from mariadb_nb.wait import READ, Operation, Wait
 _T = TypeVar("_T")
 
 #: No test waits longer: what is expected has gone wrong then.
-LONG = 20.0
+LONG = 60.0
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 #: What is done after an interruption.

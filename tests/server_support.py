@@ -21,7 +21,7 @@ import pytest
 from mariadb_nb.server import TemporaryServer
 
 CLIENT_SSL = 0x800
-TIMEOUT = 30
+TIMEOUT = 120
 
 
 def make_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -21,7 +21,7 @@ SHORT: Final = 0.05
 SOON: Final = 10.0
 
 #: Seconds after which they are ended if something has to be over before.
-LATER: Final = 0.5
+LATER: Final = 1.5
 
 
 async def still_right(conn: aio.Connection) -> None:

@@ -349,16 +349,28 @@ def test_one_of_four_tasks_proceeds(
     place = world(mariadb_server)
 
     async def execute(conn: aio.Connection, number: int) -> Any:
-        cur = await conn.execute("SELECT SLEEP(0.02), ?", (number,))
+        cur = await conn.execute("SELECT GET_LOCK('four', 60), ?", (number,))
         return await cur.fetchall()
 
     async def body() -> None:
-        conn = await place.connect()
-        results = await place.together(*(execute(conn, i) for i in range(4)))
+        conn, holder = await place.connect(), await place.connect()
+        await holder.execute("DO GET_LOCK('four', 60)")
+
+        async def refused(number: int) -> Any:
+            """Execute, and let the one go on who was not refused."""
+            try:
+                return await execute(conn, number)
+            finally:
+                left.discard(number)
+                if len(left) == 1:
+                    await holder.execute("DO RELEASE_LOCK('four')")
+
+        left = {*range(4)}
+        results = await place.together(*(refused(i) for i in left))
         kinds = [type(result) for result in results]
         assert kinds.count(Busy) == 3
         number = kinds.index(list)
-        assert results[number] == [(0, number)]
+        assert results[number] == [(1, number)]
         cur = await conn.execute("SELECT 'right'")
         assert await cur.fetchall() == [("right",)]
 

@@ -207,6 +207,7 @@ async def test_timeout_of_every_statement(world: World) -> None:
     conn = await world.connect(timeout=0.3)
     with pytest.raises(mariadb_nb.OperationTimeout):
         await conn.execute(f"{LONG} /* timed {world.name} */")
+    conn.timeout = None
     await still_right(conn)
 
 

@@ -369,16 +369,23 @@ async def test_syncs_of_several_tasks(world: World) -> None:
 
 @in_every_world
 async def test_block_that_ends_while_another_task_is_sending(world: World) -> None:
-    conn = await world.connect()
+    conn, holder = await world.connect(), await world.connect()
+    lock = f"sending {world.name}"
+    await holder.execute("DO GET_LOCK(?, 60)", (lock,))
     pipe: aio.Pipeline = conn.pipeline()
     await pipe.__aenter__()
-    results = [pipe.execute("SET @a = SLEEP(0.05)") for _ in range(3)]
+    results = [
+        pipe.execute("SET @a = 1"),
+        pipe.execute("SET @a = GET_LOCK(?, 60)", (lock,)),
+        pipe.execute("SET @a = 1"),
+    ]
 
     async def end() -> None:
         while not results[0].done:
             await world.pause()
         with pytest.raises(Busy):
             await pipe.__aexit__(None, None, None)
+        await holder.execute("DO RELEASE_LOCK(?)", (lock,))
 
     outcomes = await world.together(pipe.sync(), end())
     assert outcomes == [None, None]

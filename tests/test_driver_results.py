@@ -365,10 +365,10 @@ async def test_ended_stream_never_touches_the_next_one(world: World) -> None:
     read, timed_out = conn.cursor(stream=True), conn.cursor(stream=True)
     await read.execute("SELECT 1")
     assert await read.fetchall() == [(1,)]
-    conn.timeout = 0.2
     await timed_out.execute(
         "SELECT REPEAT('x', 20000), IF(seq > 3, SLEEP(1), 0) FROM seq_1_to_60"
     )
+    conn.timeout = 0.2
     with pytest.raises(mariadb_nb.OperationTimeout):
         await timed_out.fetchall()
     conn.timeout = None

@@ -149,7 +149,7 @@ def test_name_lookup_of_two_seconds(
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

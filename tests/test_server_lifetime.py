@@ -284,7 +284,7 @@ def read_pid(reader: int) -> int:
 
 def test_a_start_that_takes_too_long_fails(own_folder: Path, hanging: int) -> None:
     with pytest.raises(ServerError, match=r"mariadbd did not(?s:.)*looking busy"):
-        TemporaryServer(tls=False, timeout=1).start()
+        TemporaryServer(tls=False, timeout=4).start()
     assert not is_alive(read_pid(hanging))
 
 

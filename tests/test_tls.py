@@ -166,8 +166,9 @@ def test_option_set_on_an_open_connection(connector: Connect, transport: str) ->
 def test_tls_socket_blocks_only_during_a_blocking_call(connector: Connect) -> None:
     mysql, watcher = connector("tls"), connector("tls")
     number = lib.mysql_thread_id(mysql)
+    assert rows(watcher, "SELECT GET_LOCK('watched', 60)") == [(b"1",)]
     thread = threading.Thread(
-        target=lib.mysql_query, args=(mysql, b"DO SLEEP(0.5) /* watched */")
+        target=lib.mysql_query, args=(mysql, b"DO GET_LOCK('watched', 60)")
     )
     thread.start()
     running = (
@@ -177,6 +178,7 @@ def test_tls_socket_blocks_only_during_a_blocking_call(connector: Connect) -> No
     while not rows(watcher, running):
         pass
     assert not is_nonblocking(mysql)
+    assert query(watcher, "DO RELEASE_LOCK('watched')") == 0
     thread.join()
     assert is_nonblocking(mysql)
 

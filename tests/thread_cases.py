@@ -33,7 +33,7 @@ from mariadb_nb.rows import class_row, dict_row, namedtuple_row, tuple_row
 
 CASES = Cases()
 #: Seconds after which a thread hangs.
-BOUND = 40
+BOUND = 120
 THREADS = 8
 
 
@@ -185,7 +185,7 @@ def others_are_refused_at_once(transport: str) -> None:
         refused = [0] * THREADS
 
         def first() -> None:
-            cur = conn.execute("SELECT GET_LOCK('held', 30), 'of the first'")
+            cur = conn.execute("SELECT GET_LOCK('held', 120), 'of the first'")
             assert cur.fetchall() == [(1, "of the first")]
             conn.execute("DO RELEASE_LOCK('held')")
 
