@@ -88,7 +88,10 @@ class IdlePeer:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
         while True:
-            for key, _ in self._selector.select(self._rest()):
+            ready = self._selector.select(self._rest())
+            # First, or what comes too late would keep a connection alive.
+            self._end_idle_ones()
+            for key, _ in ready:
                 if key.fileobj is self._woken:
                     return
                 if key.fileobj is self._listener:
@@ -96,7 +99,9 @@ class IdlePeer:
                 elif key.data in self._links:
                     assert isinstance(key.fileobj, socket.socket)
                     self._pass_on(key.data, key.fileobj)
-            self._look_at_the_clock()
+            if self._chat is not None:
+                for link in self._links:
+                    link.client.send(b"and another thing ...")
 
     def _rest(self) -> float | None:
         if self._chat is not None:
@@ -130,12 +135,10 @@ class IdlePeer:
             link.touched = monotonic()
             other.sendall(data)
 
-    def _look_at_the_clock(self) -> None:
+    def _end_idle_ones(self) -> None:
         now = monotonic()
         for link in list(self._links):
-            if self._chat is not None:
-                link.client.send(b"and another thing ...")
-            elif not link.forgotten and link.touched + self._seconds <= now:
+            if not link.forgotten and link.touched + self._seconds <= now:
                 self._end(link)
 
     def _forget(self, link: Link) -> None:

@@ -252,13 +252,18 @@ def test_a_reader_that_goes_away_is_no_error(server: list[str]) -> None:
 # Terminals
 
 
-def test_a_terminal_gets_a_live_bar_and_colours(server: list[str], file: Path) -> None:
+def test_a_terminal_gets_a_live_bar_and_colours(
+    server: list[str], file: Path, connector: Connect
+) -> None:
+    holder = connector()
+    assert rows(holder, "SELECT GET_LOCK('live bar', 60)") == [(b"1",)]
     with file.open("a") as more:
-        more.write("; SELECT SLEEP(0.5)")
+        more.write("; SELECT GET_LOCK('live bar', 60)")
     with terminal("queries", file, *server) as running:
         running.read_until("5/6")
-        assert " 1 running" in running.output
+        running.read_until(" 1 running")
         assert "#" not in running.output
+        query(holder, "DO RELEASE_LOCK('live bar')")
         shown = running.read_to_end()
     assert running.status == 1
     assert "━" in shown

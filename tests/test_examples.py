@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from attempts import attempts
 from capi_support import Connect, rows
 from example_support import (
     EXAMPLES,
@@ -165,22 +166,23 @@ def test_async_example_reports_a_connection_that_is_reset() -> None:
 def test_queries_on_several_connections_run_at_once(
     mariadb_server: TemporaryServer, transport: str, program: str
 ) -> None:
-    printed = lines(
-        program,
-        *login(mariadb_server, transport),
-        "--connections=8",
-        stdin="".join(f"SELECT 'row {n}', SLEEP(0.5)\n" for n in range(1, 9)),
-    )
-    assert {f"{n} | row {n}\t0" for n in range(1, 9)} <= set(printed)
-    finished = [match for line in printed if (match := FINISHED.fullmatch(line))]
-    assert sorted(match[1] for match in finished) == list("12345678")
-    assert sorted(match[4] for match in finished) == list("12345678")
-    assert SUMMARY.fullmatch(printed[-1])
-    # All had begun when the first one ended.
-    begun = [line for line in printed if re.match(r"\d > ", line)]
-    first_end = next(n for n, line in enumerate(printed) if FINISHED.fullmatch(line))
-    assert set(begun) <= set(printed[:first_end])
-    assert len(begun) == 8
+    # Where it takes long to connect, one is over before the last one begins.
+    for attempt in attempts(0):
+        printed = lines(
+            program,
+            *login(mariadb_server, transport),
+            "--connections=8",
+            stdin="".join(f"SELECT 'row {n}', SLEEP(0.5)\n" for n in range(1, 9)),
+        )
+        assert {f"{n} | row {n}\t0" for n in range(1, 9)} <= set(printed)
+        ends = [match for line in printed if (match := FINISHED.fullmatch(line))]
+        assert sorted(match[1] for match in ends) == list("12345678")
+        assert SUMMARY.fullmatch(printed[-1])
+        # All had begun, each on its connection, when the first one ended.
+        begun = [bool(re.match(r"\d > ", line)) for line in printed]
+        assert begun.count(True) == 8
+        attempt.measured = 8 - begun[: printed.index(ends[0][0])].count(True)
+    assert sorted(match[4] for match in ends) == list("12345678")
 
 
 @pytest.mark.parametrize("program", QUERIES)
@@ -225,14 +227,17 @@ def test_queries_on_one_connection_run_in_their_order(
 def test_a_slow_query_does_not_hold_up_the_others(
     mariadb_server: TemporaryServer, transport: str, program: str
 ) -> None:
-    printed = lines(
-        program,
-        *login(mariadb_server, transport),
-        "--connections=2",
-        stdin="SELECT SLEEP(1)\nSELECT seq FROM seq_1_to_5000\nSELECT 3\n",
-    )
-    finished = [match for line in printed if (match := FINISHED.fullmatch(line))]
-    assert [match[1] for match in finished] == ["2", "3", "1"]
+    for attempt in attempts(0):
+        printed = lines(
+            program,
+            *login(mariadb_server, transport),
+            "--connections=2",
+            stdin="SELECT SLEEP(1)\nSELECT seq FROM seq_1_to_5000\nSELECT 3\n",
+        )
+        finished = [match for line in printed if (match := FINISHED.fullmatch(line))]
+        order = [match[1] for match in finished]
+        assert sorted(order) == ["1", "2", "3"]
+        attempt.measured = order != ["2", "3", "1"]
     assert [match[2] for match in finished] == ["5000", "1", "1"]
     assert [line for line in printed if line.startswith("2 |")] == [
         f"2 | {n}" for n in range(1, 5001)
@@ -270,7 +275,7 @@ def test_the_librarys_timeout_ends_one_query_and_no_other(
         program,
         *login(mariadb_server),
         "--connections=2",
-        "--read-timeout=1",
+        "--read-timeout=3",
         stdin="SELECT SLEEP(25)\n" + 8 * "SELECT SLEEP(0.2)\n" + "SELECT 10\n",
     )
     assert (done.returncode, done.stderr) == (1, "failures: 1\n")
@@ -311,22 +316,25 @@ def test_a_missing_libevent_is_reported_with_what_installs_it() -> None:
 def test_asyncio_raw_queries_at_once_while_the_loop_goes_on(
     mariadb_server: TemporaryServer, transport: str, loop: list[str]
 ) -> None:
-    *printed, summary = lines(
-        "asyncio_raw.py",
-        *login(mariadb_server, transport),
-        *("--connections=8", "--sleep=1"),
-        *loop,
-    )
-    slept = [line for line in printed if line != "tick"]
-    assert len(set(slept)) == 8
-    for line in slept:
-        took = re.fullmatch(r"connection \d+ slept for (\d+\.\d+) s", line)
+    for attempt in attempts(8 / 2):  # one after another they sleep for 8 s
+        *printed, summary = lines(
+            "asyncio_raw.py",
+            *login(mariadb_server, transport),
+            *("--connections=8", "--sleep=1"),
+            *loop,
+        )
+        slept = [line for line in printed if line != "tick"]
+        assert len(set(slept)) == 8
+        for line in slept:
+            took = re.fullmatch(r"connection \d+ slept for (\d+\.\d+) s", line)
+            assert took is not None
+            assert float(took[1]) >= 1
+        assert printed[: printed.index(slept[0])].count("tick") >= 3
+        took = re.fullmatch(
+            r"8 queries of 1\.0 s each took (\d+\.\d+) s in all", summary
+        )
         assert took is not None
-        assert float(took[1]) >= 1
-    assert printed[: printed.index(slept[0])].count("tick") >= 3
-    took = re.fullmatch(r"8 queries of 1\.0 s each took (\d+\.\d+) s in all", summary)
-    assert took is not None
-    assert float(took[1]) < 8 / 2  # one after another they sleep for 8 s
+        attempt.measured = float(took[1])
 
 
 def test_asyncio_raw_reports_a_query_that_fails(

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -89,6 +90,10 @@ async def test_what_was_not_used_is_not_reset(world: World) -> None:
     async with world.pool(max_size=1) as pool:
         async with pool.acquire() as conn:
             await conn.execute("SET @left = 1")
+        # The farewell of a connection of an earlier test is counted too.
+        sql = "SELECT COUNT(*) FROM information_schema.processlist"
+        while await ask(watching, sql) > 2:
+            await world.pause()
         before = await questions()
         for _ in range(5):
             async with pool.acquire() as conn:
@@ -252,7 +257,8 @@ async def test_killed_connections_are_replaced_before_anybody_asks(
         sql = "SELECT id FROM information_schema.processlist WHERE user = ?"
         name = world.server.users["native"].name
         for (number,) in await (await killer.execute(sql, (name,))).fetchall():
-            await killer.kill(number)
+            with suppress(OperationalError):  # it is an earlier test's, and gone
+                await killer.kill(number)
         await until(world, lambda: pool.stats().closed == {"lost": 8})
         await pool.warm_up()
         assert pool.stats().idle == 8
@@ -312,7 +318,7 @@ async def test_server_that_is_not_there_is_tried_until_the_deadline(
         on_event=lambda note: pauses.append(note.seconds),
     ) as pool:
         with pytest.raises(PoolTimeout, match="the last connect failed") as raised:
-            async with pool.acquire(timeout=0.5):
+            async with pool.acquire(timeout=2):
                 raise AssertionError("there is no server")
         assert isinstance(raised.value.__cause__, OperationalError)
         assert 2 <= len(pauses) == pool.stats().failed_connects <= 8
@@ -348,15 +354,15 @@ async def test_close_waits_for_what_is_lent(world: World) -> None:
 
     async def borrow() -> Any:
         async with pool.acquire() as conn:
-            await ask(conn, "SELECT SLEEP(0.2)")
-            return pool.closed, await ask(conn, "SELECT 42")
+            await until(world, lambda: pool.closed)
+            return await ask(conn, "SELECT 42")
 
     async def close() -> None:
         await until(world, lambda: pool.stats().in_use == 1)
         await pool.close()
         assert pool.stats().size == 0
 
-    assert await world.together(borrow(), close()) == [(True, 42), None]
+    assert await world.together(borrow(), close()) == [42, None]
 
 
 @in_every_world
@@ -491,4 +497,5 @@ async def test_pool_that_is_closed_leaves_nothing(world: World) -> None:
     async with world.pool(min_size=8, keepalive_interval=0.01) as pool:
         await pool.warm_up()
     await until(world, lambda: open_files() <= files)
-    assert threading.active_count() == threads
+    # Of those that connect, one of before may have ended meanwhile.
+    await until(world, lambda: threading.active_count() <= threads)

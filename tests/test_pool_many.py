@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 from attempts import attempts
+from test_pool_interrupted import check_connections
 
 import mariadb_nb
 from mariadb_nb import aio
@@ -36,6 +37,12 @@ def large_server() -> Iterator[TemporaryServer]:
             yield server
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_left(large_server: TemporaryServer) -> None:
+    """The server has seen that all connections of the test before have ended."""
+    check_connections(large_server, 0)
 
 
 def settings(server: TemporaryServer) -> dict[str, Any]:
