@@ -9,9 +9,12 @@ wrong place fails an assertion.
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import capi_support
@@ -50,26 +53,52 @@ def at_once() -> Iterator[None]:
     assert taken < AT_ONCE, f"took {taken:.3f} s"
 
 
+@cache
+def holder() -> CData:
+    """The connection that holds all locks."""
+    return connect("unix")
+
+
+class Lock:
+    """What a statement waits for, however late anybody looks: it is held until then.
+
+    Attributes:
+        awaited: in SQL; 1 when it was let go.
+    """
+
+    _numbers = count()
+
+    def __init__(self) -> None:
+        self._name = f"'{os.getpid()} {next(self._numbers)}'"
+        assert rows(holder(), f"SELECT GET_LOCK({self._name}, 0)") == [(b"1",)]
+        self.awaited = f"GET_LOCK({self._name}, 600)"
+
+    def release(self) -> None:
+        assert rows(holder(), f"SELECT RELEASE_LOCK({self._name})") == [(b"1",)]
+
+
 class Waiting:
-    """A query that waits: it answers after a while with a secret."""
+    """A query that waits: it answers with a secret as soon as somebody wants it."""
 
     def __init__(self, mysql: CData, secret: str = "secret of A") -> None:
         self.mysql = mysql
         self.secret = secret.encode()
         self.ret = ffi.new("int *", -99)
-        sql = f"SELECT SLEEP(0.1), '{secret}'".encode()
+        self.lock = Lock()
+        sql = f"SELECT {self.lock.awaited}, '{secret}'".encode()
         self.status = lib.mysql_real_query_start(self.ret, mysql, sql, len(sql))
         assert self.status, "it should wait"
 
     def finish(self) -> None:
         """Go on to the end: the answer must be this query's."""
+        self.lock.release()
         while self.status:
             status = wait_for_mysql(self.mysql, self.status)
             self.status = lib.mysql_real_query_cont(self.ret, self.mysql, status)
         assert self.ret[0] == 0, error(self.mysql)
         assert lib.mysql_errno(self.mysql) == 0, error(self.mysql)
         result = lib.mysql_use_result(self.mysql)
-        assert fetch(self.mysql, result) == (b"0", self.secret)
+        assert fetch(self.mysql, result) == (b"1", self.secret)
         assert fetch(self.mysql, result) is None
         lib.mysql_free_result(result)
         # And the next query gets its own rows.
@@ -185,7 +214,8 @@ def cont_of_another_handle(transport: str) -> None:
     waiting.finish()
 
     statements = [lib.mysql_stmt_init(mysql) for _ in range(2)]
-    sql = b"SELECT SLEEP(0.2)"
+    lock = Lock()
+    sql = f"SELECT {lock.awaited}".encode()
     for stmt in statements:
         assert (
             drive(
@@ -206,6 +236,7 @@ def cont_of_another_handle(transport: str) -> None:
     assert lib.mysql_errno(mysql) == OUT_OF_SYNC
     assert_refused("mysql_stmt_execute", statements[1], (OUT_OF_SYNC,))
     assert_refused("mysql_stmt_close", statements[1], (OUT_OF_SYNC,))
+    lock.release()
     while status:
         status = lib.mysql_stmt_execute_cont(
             ret, statements[0], wait_for_mysql(mysql, status)
@@ -249,7 +280,8 @@ def looking_at_a_handle_that_waits_is_allowed(transport: str) -> None:
 def freeing_a_result_whose_fetch_waits(transport: str) -> None:
     mysql = connect(transport)
     # The first row fills the server's buffer, so that it comes before the second.
-    sql = "SELECT REPEAT('x', 100000), 0 UNION ALL SELECT 'late', SLEEP(0.2)"
+    lock = Lock()
+    sql = f"SELECT REPEAT('x', 100000), 0 UNION ALL SELECT 'late', {lock.awaited}"
     assert query(mysql, sql) == 0
     result = lib.mysql_use_result(mysql)
     row = ffi.new("MYSQL_ROW *")
@@ -264,12 +296,13 @@ def freeing_a_result_whose_fetch_waits(transport: str) -> None:
         assert lib.mysql_errno(mysql) == OUT_OF_SYNC
         assert lib.mysql_fetch_row(result) == ffi.NULL
         assert lib.mysql_errno(mysql) == OUT_OF_SYNC
+    lock.release()
     while status:
         status = lib.mysql_fetch_row_cont(row, result, wait_for_mysql(mysql, status))
     seen.append(unpack(result, row[0]))
     while (more := fetch(mysql, result)) is not None:
         seen.append(more)
-    assert seen == [(b"x" * 100000, b"0"), (b"late", b"0")]
+    assert seen == [(b"x" * 100000, b"0"), (b"late", b"1")]
     lib.mysql_free_result(result)
     assert rows(mysql, "SELECT 'after'") == [(b"after",)]
     lib.mysql_close(mysql)
