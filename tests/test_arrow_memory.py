@@ -22,6 +22,7 @@ from mariadb_nb.columns import FieldType
 if TYPE_CHECKING:
     from mariadb_nb.server import TemporaryServer
 
+
 @pytest.fixture(autouse=True)
 def _no_garbage() -> None:
     """Nobody else's batches go while one counts."""
