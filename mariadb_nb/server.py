@@ -74,8 +74,8 @@ class TemporaryServer:
 
     A context manager; start() and stop() do the same. The server is also ended and all
     of its files removed when the process that started it is gone, for whatever reason.
-    It listens on a free port of 127.0.0.1 and on a unix socket, offers TLS, and has a
-    database `test` that all its users may use.
+    It listens on a free port of 127.0.0.1 and on a unix socket, and has a database
+    `test` that all its users may use.
 
     Nothing in it is protected from other users of this machine: root has no password.
 
@@ -84,7 +84,8 @@ class TemporaryServer:
             "skip_ssl": None}: a value, or None for an option that takes none.
             They win over the defaults. Those that shape a new data directory
             (innodb_page_size) come too late: it is a copy.
-        tls: whether to offer TLS. Needs trustme: pip install mariadb-nb[server].
+        tls: whether to offer TLS; None, the default, does where it can, for it needs
+            trustme: pip install 'mariadb-nb[server]'.
         init_sql: statements that root executes in `test` before the server is ready.
             A semicolon at the end of a line ends a statement.
         timeout: seconds that each start and each orderly end may take.
@@ -105,7 +106,7 @@ class TemporaryServer:
         self,
         *,
         options: Mapping[str, str | int | None] | None = None,
-        tls: bool = True,
+        tls: bool | None = None,
         init_sql: str = "",
         timeout: float = 30.0,
     ) -> None:
@@ -132,7 +133,8 @@ class TemporaryServer:
             undo.callback(self.stop)
             self._keeper = Keeper(_parent_folder())
             # The keeper comes to life meanwhile.
-            certificate = _make_certificate() if self._tls else None
+            certificate = _make_certificate(self._tls)
+            self._tls = certificate is not None
             self._keeper.wait_until(lambda state: state.folder != "", None)
             self._prepare(binary, certificate)
             self._run_on_free_port()
@@ -334,14 +336,18 @@ class _Certificate(NamedTuple):
     server: bytes
 
 
-def _make_certificate() -> _Certificate:
-    """Make a certificate for every name that the server goes by."""
+def _make_certificate(wanted: bool | None) -> _Certificate | None:
+    """Make a certificate for every name that the server goes by, or none."""
+    if wanted is False:
+        return None
     try:
         import trustme
     except ImportError:
+        if wanted is None:
+            return None
         raise ServerError(
             "TLS on the throwaway server needs the package trustme: "
-            "pip install mariadb-nb[server], or pass tls=False"
+            "pip install 'mariadb-nb[server]', or pass tls=False"
         ) from None
     authority = trustme.CA()
     server = authority.issue_cert("localhost", "127.0.0.1", "::1")

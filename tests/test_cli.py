@@ -435,9 +435,6 @@ def test_info_says_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
         "give the path of mariadbd",
     ):
         assert text in done.stdout
-    done = run("server", program=program)
-    assert done.returncode == 2
-    assert "pip install 'mariadb-nb[server]'" in done.stderr
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

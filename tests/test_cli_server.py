@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,22 @@ def test_a_server_runs_until_it_is_told_to_end(
     status, error = ended(own_server, folder)
     assert status == 128 + number
     assert "Traceback" not in error
+
+
+def test_a_server_says_that_it_offers_no_tls_without_trustme() -> None:
+    program = "import sys; sys.modules['trustme'] = None\n"
+    program += "from mariadb_nb.cli import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "server"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as running:
+        try:
+            assert re.search("^ *TLS +not offered$", printed(running), re.MULTILINE)
+        finally:
+            running.terminate()
+            running.wait(TIMEOUT)
 
 
 def test_a_server_listens_on_the_port_that_it_is_given(

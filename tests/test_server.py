@@ -117,9 +117,13 @@ def test_the_certificate_is_good_for_no_other_name_or_authority(
         start_tls(mariadb_server, None, "localhost")
 
 
-def test_tls_can_be_left_out(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "trustme", None)
-    with TemporaryServer(tls=False) as plain:
+@pytest.mark.parametrize("installed", [True, False])
+def test_tls_can_be_left_out_and_is_where_trustme_is_missing(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "trustme", None)
+    with TemporaryServer(tls=False) if installed else TemporaryServer() as plain:
         assert plain.ca_file is None
         with connect(plain) as client:
             assert not capabilities(read_greeting(client)) & CLIENT_SSL

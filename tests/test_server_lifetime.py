@@ -236,8 +236,8 @@ def test_a_missing_trustme_is_named(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
-    with pytest.raises(ServerError, match=r"pip install mariadb-nb\[server\]"):
-        TemporaryServer().start()
+    with pytest.raises(ServerError, match=r"pip install 'mariadb-nb\[server\]'"):
+        TemporaryServer(tls=True).start()
 
 
 def test_a_failed_start_quotes_the_log_and_leaves_nothing(own_folder: Path) -> None:

@@ -107,9 +107,7 @@ def _run(argv: list[str]) -> int:
                     arguments.format,
                 )
             case "server":
-                return commands.run_server(
-                    arguments.port, not arguments.no_tls, for_mariadbd
-                )
+                return commands.run_server(arguments.port, arguments.tls, for_mariadbd)
             case "idle-timeout":
                 return _idle_timeout(arguments)
             case "pool-bench":
@@ -245,7 +243,13 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument(
         "--port", type=_port, help="TCP port to listen on (default: any free one)"
     )
-    server.add_argument("--no-tls", action="store_true", help="offer no TLS")
+    server.add_argument(
+        "--no-tls",
+        dest="tls",
+        action="store_const",
+        const=False,
+        help="offer no TLS (default: offer it where the package trustme is installed)",
+    )
     _add_idle_timeout(
         add("idle-timeout", "measure for how long an address lets a connection be idle")
     )
