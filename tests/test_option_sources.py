@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from option_support import ENCODED, SECRET, refused
 
 from mariadb_nb.errors import InterfaceError
-from mariadb_nb.options import Options
+from mariadb_nb.option_sources import _SAME
+from mariadb_nb.options import Keywords, Options
 
 
 def test_url() -> None:
@@ -125,3 +126,31 @@ def test_sources_that_differ_on_tls(
     url: str, keywords: dict[str, Any], mode: str
 ) -> None:
     assert Options.of(f"mariadb://h?{url}", **keywords).tls == mode
+
+
+#: What PyMySQL, mysqlclient, aiomysql, asyncmy and mariadb take, and their pools.
+OPTIONS_OF_OTHERS = """
+    auth_plugin auth_plugin_map autocommit binary_prefix bind_address charset
+    client_flag collation compress connect_timeout conv converter cursor_cls
+    cursorclass database db default_file default_group defer_connect dictionary echo
+    host init_command local_infile loop max_allowed_packet maxsize minsize
+    named_pipe named_tuple passwd password password_creator plugin_dir pool_name
+    pool_recycle pool_reset_connection pool_size pool_validation_interval port
+    prepared program_name query_callback read_default_file read_default_group
+    read_timeout reconnect server_public_key server_public_key_path sock sql_mode
+    ssl ssl_ca ssl_capath ssl_cert ssl_cipher ssl_crl ssl_crlpath ssl_disabled
+    ssl_key ssl_key_password ssl_mode ssl_verify_cert ssl_verify_identity
+    status_callback stmt_cache_size tls_fp tls_peer_fp tls_version unix_socket
+    use_unicode user username write_timeout
+"""
+
+
+@pytest.mark.parametrize("name", OPTIONS_OF_OTHERS.split())
+def test_option_of_another_driver_is_taken_or_told_what_to_write(name: str) -> None:
+    if name in {*get_type_hints(Keywords), *_SAME} - {"charset"}:
+        return
+    keywords: Any = {name: 1}
+    with pytest.raises(
+        InterfaceError, match=f"no option {name}=: (?!did you|all names)"
+    ):
+        Options.of(**keywords)
