@@ -136,6 +136,22 @@ _SHAPES: Final[tuple[tuple[RowFactory, int, Callable[..., Any] | None], ...]] = 
 )
 
 
+def _check_factory(factory: Any) -> None:
+    """Refuse what makes no rows: above all a class, in place of a factory for it."""
+    if not callable(factory):
+        raise InterfaceError(
+            f"a row factory has to be callable with the columns' names, not {factory!r}"
+        )
+    if isinstance(factory, type) and not any(
+        "__call__" in vars(base) for base in factory.__mro__
+    ):
+        ours = {dict: "dict_row", tuple: "tuple_row"}
+        name = ours.get(factory, f"class_row({factory.__name__})")
+        raise InterfaceError(
+            f"the class {factory.__name__} is no row factory: use {name}"
+        )
+
+
 def make_reading(
     factory: RowFactory = tuple_row,
     *,
@@ -153,10 +169,7 @@ def make_reading(
     Raises:
         InterfaceError: one of the arguments is not what it has to be.
     """
-    if not callable(factory):
-        raise InterfaceError(
-            f"a row factory has to be callable with the columns' names, not {factory!r}"
-        )
+    _check_factory(factory)
     if invalid_dates not in ("null", "error"):
         raise InterfaceError(
             f'invalid_dates has to be "null" or "error", not {invalid_dates!r}'

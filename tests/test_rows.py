@@ -341,6 +341,10 @@ def test_reading_refuses(
 def test_make_reading_refuses() -> None:
     with pytest.raises(InterfaceError, match="a row factory has to be callable"):
         make_reading("dict")  # type: ignore[arg-type]
+    with pytest.raises(InterfaceError, match=r"no row factory: use dict_row"):
+        make_reading(dict)  # type: ignore[arg-type]
+    with pytest.raises(InterfaceError, match=r"use class_row\(Point\)"):
+        make_reading(Point)  # type: ignore[arg-type]
     with pytest.raises(InterfaceError, match=r'"null" or "error", not .none'):
         make_reading(invalid_dates="none")
     with pytest.raises(InterfaceError, match=r"class_row\(\) takes a class"):
