@@ -22,6 +22,7 @@ from .errors import (
 )
 from .load_files import FileLoad
 from .loading import Load, RowLoad
+from .option_checks import boolean, integer
 from .options import Options
 from .rows import RowFactory, make_reading, tuple_row
 from .session import Session, deadline_after
@@ -156,7 +157,7 @@ class ConnectionBase:
             yield from self._commit()
 
     def _set_autocommit(self, on: bool, timeout: float | None) -> Operation[None]:
-        sql = f"SET autocommit = {int(on)}"
+        sql = f"SET autocommit = {int(boolean('autocommit', on))}"
         yield from self._session.command(sql, self._deadline(timeout))
 
     def _set_isolation(self, level: str, timeout: float | None) -> Operation[None]:
@@ -196,7 +197,7 @@ class ConnectionBase:
         self._forget_blocks()
 
     def _kill(self, thread_id: int, timeout: float | None) -> Operation[None]:
-        sql = f"KILL {int(thread_id)}"
+        sql = f"KILL {integer(1, (1 << 64) - 1)('thread_id', thread_id)}"
         yield from self._session.command(sql, self._deadline(timeout))
 
     def _longest_statement(self, deadline: float | None) -> Operation[int]:

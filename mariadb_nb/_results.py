@@ -100,8 +100,10 @@ class Results:
         return taken
 
     def _check_count(self, count: int) -> None:
-        if count < 0:
-            raise ProgrammingError(f"fetchmany() takes 0 or more rows, not {count}")
+        if not hasattr(count, "__index__") or count < 0:
+            raise ProgrammingError(
+                f"fetchmany() takes a number of rows from 0 on, not {count!r}"
+            )
 
     def _take_all(self) -> list[Any]:
         """All rows that are there and were not given yet."""
@@ -122,6 +124,8 @@ class Results:
         rows = self._check()
         if self._live:
             raise InterfaceError("rows of a stream go forward only")
+        if not hasattr(value, "__index__"):
+            raise ProgrammingError(f"scroll() takes a number of rows, not {value!r}")
         if mode not in ("relative", "absolute"):
             raise ProgrammingError(
                 f"mode {mode!r} is neither 'relative' nor 'absolute'"

@@ -269,6 +269,8 @@ _BY_NUMBER: Final[dict[int, type[Error]]] = {
     1399: ProgrammingError,  # ER_XAER_RMFAIL
     1400: ProgrammingError,  # ER_XAER_OUTSIDE
     1440: ProgrammingError,  # ER_XAER_DUPID
+    4078: ProgrammingError,  # ER_ILLEGAL_PARAMETER_DATA_TYPES2_FOR_OPERATION
+    4079: ProgrammingError,  # ER_ILLEGAL_PARAMETER_DATA_TYPE_FOR_OPERATION
     # Not there.
     1031: NotSupportedError,  # ER_ILLEGAL_HA
     1112: NotSupportedError,  # ER_UNSUPPORTED_EXTENSION

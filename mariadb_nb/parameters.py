@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
 from ._wire import MODE_DOUBTFUL, ArrowRows, Template
-from .errors import DataError
+from .errors import DataError, ProgrammingError
 
 __all__ = [
     "DOUBTFUL",
@@ -117,10 +117,16 @@ def rows_of(sql: str, rows: Rows, mode: int) -> Iterable[Any]:
         mode: as for ``template``.
 
     Raises:
+        ProgrammingError: they cannot be gone through.
         NotSupportedError: there is a column of a type that no parameter has.
         DataError: there is one of moments with a time zone.
     """
     if not hasattr(rows, "__arrow_c_stream__"):
+        if not hasattr(rows, "__iter__") and not hasattr(rows, "__getitem__"):
+            raise ProgrammingError(
+                f"the rows are of class {type(rows).__name__}: give a list or another "
+                "iterable of tuples, one for each row"
+            )
         return rows
     found = ArrowRows(rows)
     if template(sql, mode).style != "pyformat":

@@ -57,9 +57,14 @@ def call_statement(
     Raises:
         ProgrammingError: there are more or fewer values than parameters.
     """
+    if isinstance(params, str | bytes) or not isinstance(params, Sequence):
+        raise ProgrammingError(
+            f"params is of class {type(params).__name__}: give a tuple or a list, even "
+            "for a single value"
+        )
     if modes and len(modes) != len(params):
         raise ProgrammingError(
-            f"{name} has {len(modes)} parameters, {len(params)} values were given"
+            f"the procedure {name} takes {len(modes)} values, not {len(params)}"
         )
     places = [i for i, mode in enumerate(modes) if mode[0] != "IN"]
     if not places:

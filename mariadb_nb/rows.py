@@ -145,7 +145,7 @@ def _check_factory(factory: Any) -> None:
     if isinstance(factory, type) and not any(
         "__call__" in vars(base) for base in factory.__mro__
     ):
-        ours = {dict: "dict_row", tuple: "tuple_row"}
+        ours: dict[type, str] = {dict: "dict_row", tuple: "tuple_row"}
         name = ours.get(factory, f"class_row({factory.__name__})")
         raise InterfaceError(
             f"the class {factory.__name__} is no row factory: use {name}"

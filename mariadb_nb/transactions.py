@@ -24,7 +24,7 @@ def isolation(level: str) -> str:
     Raises:
         ProgrammingError: there is no such level.
     """
-    name = level.upper().replace("_", " ").replace("-", " ")
+    name = str(level).upper().replace("_", " ").replace("-", " ")
     if name not in ISOLATION_LEVELS:
         raise ProgrammingError(
             f"isolation_level {level!r} is none of {', '.join(ISOLATION_LEVELS)}"

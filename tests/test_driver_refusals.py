@@ -54,6 +54,44 @@ async def test_statement_that_is_no_str(world: World) -> None:
     await cur.execute("SELECT 'as good as before'")
 
 
+@in_every_world
+async def test_arguments_of_a_wrong_type(world: World) -> None:
+    conn = await world.connect()
+    cur = conn.cursor()
+    await cur.execute("CREATE OR REPLACE PROCEDURE takes_one(n INT) SELECT n")
+    await cur.execute("SELECT 1")
+    wrong: Any = "1"
+    nothing: Any = None
+    calls: list[tuple[Callable[[], Any], str]] = [
+        (
+            lambda: cur.executemany("DO ?", nothing),
+            "rows are of class NoneType: give a",
+        ),
+        (lambda: cur.callproc("takes_one", wrong), "params is of class str: give a"),
+        (lambda: cur.callproc("takes_one", (1, 2)), "takes_one takes 1 values, not 2"),
+        (lambda: conn.kill(wrong), "thread_id= is wrong: expected an int from 1 to"),
+        (lambda: conn.set_autocommit(wrong), "autocommit='1' is wrong: expected True"),
+        (lambda: conn.set_isolation_level(nothing), "isolation_level None is none of"),
+    ]
+    for call, words in calls:
+        with pytest.raises(mariadb_nb.Error, match=re.escape(words)):
+            await call()
+    await cur.execute("SELECT 1")
+    with pytest.raises(mariadb_nb.ProgrammingError, match=r"from 0 on, not '1'"):
+        await cur.fetchmany(wrong)
+    with pytest.raises(mariadb_nb.ProgrammingError, match="number of rows, not '1'"):
+        await cur.scroll(wrong)
+    assert await cur.fetchall() == [(1,)]
+
+
+@in_every_world
+async def test_list_between_parentheses(world: World) -> None:
+    """The server's own words, by the class of what is wrong in the program."""
+    conn = await world.connect()
+    with pytest.raises(mariadb_nb.ProgrammingError, match="Illegal parameter data"):
+        await conn.execute("SELECT 1 IN (?)", ([1, 2],))
+
+
 @pytest.mark.parametrize("seconds", [float("inf"), 1e10, 10**400, -1, float("nan")])
 @in_every_world
 async def test_timeout_that_no_clock_has(world: World, seconds: float) -> None:

@@ -105,6 +105,7 @@ ALLOWED = {
         "load_files",
         "load_sql",
         "loading",
+        "option_checks",
         "options",
         "parameters",
         "rows",
