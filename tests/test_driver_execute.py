@@ -284,6 +284,26 @@ async def test_rowcount_and_lastrowid(world: World) -> None:
 
 
 @in_every_world
+@pytest.mark.parametrize("prepare", [False, True])
+async def test_rows_have_no_lastrowid_of_a_statement_before(
+    world: World, prepare: bool
+) -> None:
+    conn = await world.connect(multi_statements=True)
+    await conn.execute("CREATE TEMPORARY TABLE own (id INT AUTO_INCREMENT PRIMARY KEY)")
+    insert = "INSERT INTO own VALUES (NULL)"
+    cur = conn.cursor(prepare=prepare)
+    for sql in ("SELECT id FROM own", "SHOW TABLES", f"{insert} RETURNING id"):
+        await cur.execute(insert)
+        assert cur.lastrowid is not None
+        await cur.execute(sql)
+        assert (sql, cur.lastrowid) == (sql, None)
+    await cur.execute(f"{insert}; SELECT 1")
+    assert cur.lastrowid is not None
+    assert await cur.nextset()
+    assert cur.lastrowid is None
+
+
+@in_every_world
 async def test_lastrowid_is_whole(world: World) -> None:
     conn = await world.connect()
     await conn.execute(

@@ -86,7 +86,8 @@ take_facts(wire_reply *reply, MYSQL *mysql)
     const char *info = mysql_info(mysql);
 
     reply->affected_rows = mysql_affected_rows(mysql);
-    reply->insert_id = mysql_insert_id(mysql);
+    /* The end of rows tells of none: the library still has that of an earlier statement. */
+    reply->insert_id = reply->has_rows ? 0 : mysql_insert_id(mysql);
     reply->warning_count = mysql_warning_count(mysql);
     reply->server_status = mysql->server_status;
     if (info != NULL) {
