@@ -296,7 +296,7 @@ async def test_rows_have_no_lastrowid_of_a_statement_before(
         await cur.execute(insert)
         assert cur.lastrowid is not None
         await cur.execute(sql)
-        assert (sql, cur.lastrowid) == (sql, None)
+        assert cur.lastrowid is None, sql
     await cur.execute(f"{insert}; SELECT 1")
     assert cur.lastrowid is not None
     assert await cur.nextset()
