@@ -25,6 +25,7 @@ from capi_support import (
     unpack,
     use_tls,
 )
+from channel_support import until_gone
 
 from mariadb_nb.capi import events_to_status, ffi, lib, status_to_events
 from mariadb_nb.server import TemporaryServer
@@ -191,6 +192,7 @@ def test_reconnected_socket(connector: Connect, secure: str) -> None:
     assert lib.mysql_options(mysql, lib.MYSQL_OPT_RECONNECT, on) == 0
     first = lib.mysql_thread_id(mysql)
     assert query(killer, f"KILL {first}") == 0
+    until_gone(killer, first)
     for _ in range(3):  # some releases reconnect at the second call only
         failed = drive("int *", lib.mysql_ping_start, lib.mysql_ping_cont, mysql)
         if not failed and lib.mysql_thread_id(mysql) != first:
