@@ -82,8 +82,8 @@ class ConnectionBase:
 
     def _forget_blocks(self) -> None:
         """Begin without any transaction."""
-        #: How many ``transaction()`` blocks are open, and the one that began it.
-        self._depth = 0
+        #: The ``transaction()`` blocks that are open, and the one that began it.
+        self._blocks: list[Transaction] = []
         self._block: Transaction | None = None
         self._distributed = Distributed()
 
@@ -227,61 +227,62 @@ class ConnectionBase:
     # Blocks
 
     def _begin_block(
-        self, isolation_level: str | None, read_only: bool, timeout: float | None
-    ) -> Operation[Transaction]:
-        session, deadline = self._session, self._deadline(timeout)
-        yield from session.refresh_status(deadline)
-        block = Transaction(
-            self._depth, session.in_transaction, isolation_level, read_only
-        )
+        self, block: Transaction, timeout: float | None
+    ) -> Operation[None]:
+        deadline = self._deadline(timeout)
+        yield from self._session.refresh_status(deadline)
         yield from self._begin(block, deadline)
-        return block
 
     def _begin(self, block: Transaction, deadline: float | None) -> Operation[None]:
         session = self._session
         block.rollbacks = session.rollbacks
+        statements = block.begin(len(self._blocks), session.in_transaction)
+        self._blocks.append(block)  # first: it is to be ended if Ctrl-C comes behind it
         try:
-            yield from self._statements(block.begin(), deadline)
+            yield from self._statements(statements, deadline)
         except BaseException as error:
+            self._blocks.remove(block)
             if not isinstance(error, Error) or isinstance(error, OperationTimeout):
                 session.give_up()  # a transaction that nobody would end may be open
             raise
-        self._depth += 1
         if not block.nested:
             self._block = block
 
     def _end_block(
         self, block: Transaction, failed: bool, timeout: float | None
     ) -> Operation[None]:
-        """End a block. One that failed is undone, or the connection is no more."""
-        self._depth -= 1
-        if block is self._block:
-            self._block = None
+        """End a block, once. What failed is undone, or the connection is no more."""
+        if block not in self._blocks:
+            return
         session = self._session
-        if session.state in GONE:
-            if failed:
-                return  # the server has rolled it back; the block's error tells why
-            raise InterfaceError(
-                "the connection was lost or closed inside transaction(): the server "
-                "has rolled it back"
-            )
-        rolled_back = block.rollbacks != session.rollbacks
-        undone = rolled_back and not block.nested
+        lost, rolled_back = session.state in GONE, block.rollbacks != session.rollbacks
         # A task that is cancelled waits for this, so it may not take for ever.
         deadline = self._deadline(self._options.cancel_timeout if failed else timeout)
         try:
-            yield from session.discard()
-            yield from session.refresh_status(deadline)
-            # What a pipeline had sent already may have begun another one since.
-            in_transaction = session.in_transaction and not rolled_back
-            statements = block.end(failed or undone, in_transaction)
-            yield from self._statements(statements, deadline)
+            self._blocks.remove(block)
+            if block is self._block:
+                self._block = None
+            if not lost:
+                yield from session.discard()
+                yield from session.refresh_status(deadline)
+                # What a pipeline had sent already may have begun another one since.
+                in_transaction = session.in_transaction and not rolled_back
+                undone = rolled_back and not block.nested
+                statements = block.end(failed or undone, in_transaction)
+                yield from self._statements(statements, deadline)
         except BaseException as error:
             session.give_up()  # which rolls back, and nothing else is sure to
             if failed and isinstance(error, Exception):
                 return  # the block's own error tells why
             raise
-        if undone and not failed:
+        if failed:
+            return
+        if lost:
+            raise InterfaceError(
+                "the connection was lost or closed inside transaction(): the server "
+                "has rolled it back"
+            )
+        if rolled_back and not block.nested:
             raise Deadlock(
                 "the server rolled this transaction back because of a deadlock inside "
                 "it, and what came afterwards was rolled back too: begin it anew"

@@ -26,7 +26,7 @@ from .loading import ITEMS
 from .options import Keywords, Options, Password
 from .rows import RowFactory
 from .session import Session
-from .transactions import Xid
+from .transactions import Transaction, Xid
 
 if TYPE_CHECKING:
     from .pool.aio import Pool
@@ -383,13 +383,14 @@ class Connection(ConnectionBase):
 
         Inside a transaction it is a savepoint. See ``Connection.transaction``.
         """
-        block = await self._run(self._begin_block(isolation_level, read_only, timeout))
+        block = Transaction(isolation_level, read_only)
         try:
+            await self._run(self._begin_block(block, timeout))
             yield self
-        except BaseException:
+            await self._run(self._end_block(block, False, timeout))
+        except BaseException:  # also from where it begins, or before its end is sent
             await self._clean_up(self._end_block(block, True, timeout))
             raise
-        await self._run(self._end_block(block, False, timeout))
 
     @property
     def autocommit(self) -> bool:

@@ -18,7 +18,7 @@ from .options import Keywords, Options, Password
 from .pipeline import Pipeline
 from .rows import RowFactory
 from .session import Session
-from .transactions import Xid
+from .transactions import Transaction, Xid
 
 _T = TypeVar("_T")
 
@@ -233,13 +233,14 @@ class Connection(ConnectionBase):
             timeout: seconds that the beginning may take, and again the end; a block
                 that raised has ``cancel_timeout`` to be rolled back in.
         """
-        block = self._run(self._begin_block(isolation_level, read_only, timeout))
+        block = Transaction(isolation_level, read_only)
         try:
+            self._run(self._begin_block(block, timeout))
             yield self
-        except BaseException:
+            self._run(self._end_block(block, False, timeout))
+        except BaseException:  # also from where it begins, or before its end is sent
             self._run(self._end_block(block, True, timeout))
             raise
-        self._run(self._end_block(block, False, timeout))
 
     @property
     def autocommit(self) -> bool:

@@ -154,12 +154,8 @@ class Load(ABC):
         if session.state != state.READY:
             raise state.refusal(session.state)
         yield from session.refresh_status(self._deadline)
-        nested = session.in_transaction
-        implicit = not nested and not session.autocommit
-        connection = self._connection
-        block = Transaction(connection._depth, nested, None, False, implicit)
-        block.rollbacks = session.rollbacks
-        yield from connection._begin(block, self._deadline)
+        block = Transaction(implicit=not session.autocommit)
+        yield from self._connection._begin(block, self._deadline)
         self._block = block
         session.hold(self)
 

@@ -36,8 +36,6 @@ class Transaction:
     """One ``with`` block: the whole transaction, or a savepoint inside one.
 
     Args:
-        depth: how many blocks are open on the connection.
-        in_transaction: whether a transaction is open already.
         isolation_level: for this transaction only.
         read_only: whether the server shall refuse changes.
         implicit: whether the server begins one by itself, which is left open where the
@@ -46,34 +44,41 @@ class Transaction:
 
     def __init__(
         self,
-        depth: int,
-        in_transaction: bool,
-        isolation_level: str | None,
-        read_only: bool,
+        isolation_level: str | None = None,
+        read_only: bool = False,
         implicit: bool = False,
     ) -> None:
         #: ``Session.rollbacks`` when it began.
         self.rollbacks = 0
         #: Whether autocommit was turned off inside, to be turned on at the end.
         self.autocommit_is_off = False
-        self._savepoint = f"mariadb_nb_{depth}" if in_transaction else None
+        self._savepoint: str | None = None
         self._level = isolation(isolation_level) if isolation_level else None
         self._read_only = read_only
         self._implicit = implicit
-        if self._savepoint and (self._level or read_only):
-            raise ProgrammingError(
-                "a transaction is open already: isolation_level and read_only can only "
-                "be given where it begins"
-            )
 
     @property
     def nested(self) -> bool:
         """Whether it is a savepoint."""
         return self._savepoint is not None
 
-    def begin(self) -> list[str]:
-        """The statements with which it begins."""
-        if self._savepoint:
+    def begin(self, depth: int, in_transaction: bool) -> list[str]:
+        """The statements with which it begins.
+
+        Args:
+            depth: how many blocks are open on the connection.
+            in_transaction: whether a transaction is open already.
+
+        Raises:
+            ProgrammingError: it is, and this one was to be of another kind.
+        """
+        if in_transaction:
+            if self._level or self._read_only:
+                raise ProgrammingError(
+                    "a transaction is open already: isolation_level and read_only can "
+                    "only be given where it begins"
+                )
+            self._savepoint = f"mariadb_nb_{depth}"
             return [f"SAVEPOINT {self._savepoint}"]
         if self._implicit:
             return []
