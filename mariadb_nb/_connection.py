@@ -143,10 +143,12 @@ class ConnectionBase:
 
     def _commit(self, timeout: float | None = DEFAULT) -> Operation[None]:
         self._distributed.refuse_plain("commit")
+        self._refuse_in_block("commit")
         yield from self._session.command("COMMIT", self._deadline(timeout))
 
     def _rollback(self, timeout: float | None) -> Operation[None]:
         self._distributed.refuse_plain("rollback")
+        self._refuse_in_block("rollback")
         yield from self._session.command("ROLLBACK", self._deadline(timeout))
 
     def _end(self) -> Operation[None]:
@@ -157,6 +159,7 @@ class ConnectionBase:
             yield from self._commit()
 
     def _set_autocommit(self, on: bool, timeout: float | None) -> Operation[None]:
+        self._refuse_in_block("set_autocommit")
         sql = f"SET autocommit = {int(boolean('autocommit', on))}"
         yield from self._session.command(sql, self._deadline(timeout))
 
@@ -173,6 +176,7 @@ class ConnectionBase:
         return self._session.ping(self._deadline(timeout))
 
     def _reset(self, timeout: float | None) -> Operation[None]:
+        self._refuse_in_block("reset")
         yield from self._session.reset(self._deadline(timeout))
         self._max_packet = 0
         self._forget_blocks()
@@ -184,6 +188,7 @@ class ConnectionBase:
         database: str | None,
         timeout: float | None,
     ) -> Operation[None]:
+        self._refuse_in_block("change_user")
         old = self._options
         options = replace(
             old,
@@ -225,6 +230,14 @@ class ConnectionBase:
         return FileLoad(self, target, on_duplicate, deadline)
 
     # Blocks
+
+    def _refuse_in_block(self, what: str) -> None:
+        """Refuse what would end the transaction of a block behind its back."""
+        if self._blocks:
+            raise ProgrammingError(
+                f"{what}() inside transaction(): end its block first, which commits, "
+                "or rolls back if it raises"
+            )
 
     def _begin_block(
         self, block: Transaction, timeout: float | None

@@ -225,7 +225,8 @@ class Connection(ConnectionBase):
     ) -> Generator[Self]:
         """A block that commits at its end, and rolls back when it raises.
 
-        Inside a transaction it is a savepoint.
+        Inside a transaction it is a savepoint. Until its end, ``commit``, ``rollback``,
+        ``set_autocommit``, ``reset`` and ``change_user`` are refused.
 
         Args:
             isolation_level: "READ COMMITTED" and its like, for this one.

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import opcodes
+import pytest
 import trio
-from worlds import TrioWorld
+from worlds import TrioWorld, World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import _connection, connection, operations, turns
+from mariadb_nb import _connection, aio, connection, operations, turns
 from mariadb_nb.server import TemporaryServer
+
+#: What would end a block's transaction, by the words of its refusal.
+ENDS: dict[str, Callable[[aio.Connection], Any]] = {
+    "commit": lambda conn: conn.commit(),
+    "rollback": lambda conn: conn.rollback(),
+    "set_autocommit": lambda conn: conn.set_autocommit(True),
+    "reset": lambda conn: conn.reset(),
+    "change_user": lambda conn: conn.change_user(),
+}
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+@pytest.mark.parametrize("name", ENDS)
+@in_every_world
+async def test_nothing_ends_a_block_but_its_end(
+    world: World, name: str, autocommit: bool
+) -> None:
+    table = await world.table("x INT")
+    conn = await world.connect(autocommit=autocommit)
+
+    async def work() -> None:
+        async with conn.transaction():
+            await conn.execute(f"INSERT INTO {table} VALUES (1)")
+            async with conn.transaction():
+                with pytest.raises(
+                    mariadb_nb.ProgrammingError, match=rf"^{name}\(\) inside trans"
+                ):
+                    await ENDS[name](conn)
+            await conn.execute(f"INSERT INTO {table} VALUES (2)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await work()
+    await ENDS[name](conn)
+    cur = await conn.execute(f"SELECT x FROM {table}")
+    assert await cur.fetchall() == []
 
 
 def test_block_that_is_cancelled_before_its_end_is_sent(
@@ -67,6 +105,7 @@ def test_ctrl_c_anywhere_around_a_block(mariadb_server: TemporaryServer) -> None
             conn = mariadb_nb.connect(**login)
         cur = conn.execute("SELECT @@in_transaction")
         assert cur.fetchone() == (0,), place
+        conn.commit()  # no block is open
         return done
 
     try:
