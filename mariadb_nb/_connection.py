@@ -280,8 +280,7 @@ class ConnectionBase:
                 yield from session.refresh_status(deadline)
                 # What a pipeline had sent already may have begun another one since.
                 in_transaction = session.in_transaction and not rolled_back
-                undone = rolled_back and not block.nested
-                statements = block.end(failed or undone, in_transaction)
+                statements = block.end(failed or rolled_back, in_transaction)
                 yield from self._statements(statements, deadline)
         except BaseException as error:
             session.give_up()  # which rolls back, and nothing else is sure to
@@ -295,7 +294,7 @@ class ConnectionBase:
                 "the connection was lost or closed inside transaction(): the server "
                 "has rolled it back"
             )
-        if rolled_back and not block.nested:
+        if rolled_back:
             raise Deadlock(
                 "the server rolled this transaction back because of a deadlock inside "
                 "it, and what came afterwards was rolled back too: begin it anew"

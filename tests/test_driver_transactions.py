@@ -316,6 +316,31 @@ async def test_deadlock_in_nested_blocks(world: World) -> None:
 
 
 @in_every_world
+async def test_deadlock_that_a_nested_block_keeps_to_itself(world: World) -> None:
+    """The savepoint is gone with the transaction, and so is what both have done."""
+    collision = Collision(world)
+    await collision.prepare()
+    conn = collision.loser
+
+    async def keep_it() -> None:
+        async with conn.transaction():
+            with pytest.raises(mariadb_nb.Deadlock):
+                await collision.lose()
+
+    async def work() -> None:
+        async with conn.transaction():
+            with pytest.raises(mariadb_nb.Deadlock, match="inside it"):
+                await keep_it()
+
+    outcome, _ = await world.together(work(), collision.win())
+    assert isinstance(outcome, mariadb_nb.Deadlock), repr(outcome)
+    assert not conn.in_transaction
+    async with conn.transaction():
+        await conn.execute(f"INSERT INTO {collision.table} VALUES (7)")
+    assert 7 in await rows_of(collision.winner, collision.table)
+
+
+@in_every_world
 async def test_block_after_a_deadlock_is_a_transaction(world: World) -> None:
     collision = Collision(world)
     await collision.prepare()
