@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
+import opcodes
 import pytest
 from pipeline_support import KEYED, error_of
 from slow_statements import LATER, LONG, SHORT, still_right
 from worlds import World, in_every_world
 
-from mariadb_nb import aio
+import mariadb_nb
+from mariadb_nb import aio, errors
 from mariadb_nb.errors import (
     ConnectionLost,
     InterfaceError,
     OperationalError,
     OperationTimeout,
+    ProgrammingError,
 )
+from mariadb_nb.server import TemporaryServer
 
 # ---- the end of the connection -----------------------------------------------------
 
@@ -184,3 +190,46 @@ async def test_pipeline_left_open_when_its_connection_goes_back(world: World) ->
             with pytest.raises(InterfaceError, match="closed"):
                 await pipe.__aexit__(None, None, None)
         assert isinstance(error_of(result), ConnectionLost)
+
+
+def test_ctrl_c_while_the_error_of_a_statement_is_made(
+    mariadb_server: TemporaryServer,
+) -> None:
+    """It is no answer to the statement, and comes out of the pipeline."""
+    user = mariadb_server.users["native"]
+    login: dict[str, Any] = {
+        "unix_socket": mariadb_server.socket,
+        "user": user.name,
+        "password": user.password,
+    }
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def work(conn: mariadb_nb.Connection, texts: tuple[str, ...]) -> None:
+        with conn.pipeline() as pipe:
+            results = [pipe.execute(text) for text in texts]
+            try:
+                pipe.sync()
+            except KeyboardInterrupt:
+                for result in results:
+                    assert isinstance(result.error, OperationalError)
+                raise
+            assert isinstance(results[0].error, ProgrammingError)
+
+    def try_at(place: int) -> bool:
+        done = False
+        for texts in (("SELECT nosuch",), ("SELECT nosuch", "SELECT 1")):
+            with mariadb_nb.connect(**login) as conn:
+                try:
+                    done = opcodes.run_with(
+                        {errors.__file__}, interrupt, place, partial(work, conn, texts)
+                    )
+                except KeyboardInterrupt:
+                    done = True
+                    assert conn.closed is (len(texts) > 1)
+                if not conn.closed:
+                    assert conn.execute("SELECT 'still right'").fetchone() is not None
+        return done
+
+    opcodes.everywhere(try_at, 10)

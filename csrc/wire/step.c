@@ -109,6 +109,25 @@ take_outcome(wire_channel *self)
     return Py_NewRef(self->stream ? (PyObject *)self->reply : self->replies);
 }
 
+/* The error is for later: of a pipeline's statement, or behind the rows of a piece. */
+static PyObject *
+note_error(wire_channel *self)
+{
+    wire_raise(self->state, self->mysql);
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        /* Ctrl-C and its like, while the error was made, are for now. */
+        self->broken = self->broken || self->sent > self->answered + 1;
+        wire_finish(self);
+        return NULL;
+    }
+    remember_failure(self);
+    if (self->statements != NULL) {
+        return wire_pipeline_answered(self);
+    }
+    self->ended = true; /* first the rows that came before it */
+    return take_outcome(self);
+}
+
 PyObject *
 wire_fail(wire_channel *self)
 {
@@ -125,18 +144,9 @@ wire_fail(wire_channel *self)
         /* The transaction was rolled back, and an error has no status to say so. */
         self->mysql->server_status &= ~(unsigned int)SERVER_STATUS_IN_TRANS;
     }
-    if (self->statements != NULL) {
-        wire_raise(self->state, self->mysql);
-        remember_failure(self);
-        return wire_pipeline_answered(self);
-    }
-    if (self->piece != NULL && wire_rows_count(self->piece) > 0 && self->failure == NULL &&
-        !self->discarding && !self->broken) {
-        /* First the rows that came before it. */
-        wire_raise(self->state, self->mysql);
-        remember_failure(self);
-        self->ended = true;
-        return take_outcome(self);
+    if (self->statements != NULL || (self->piece != NULL && wire_rows_count(self->piece) > 0 &&
+                                     self->failure == NULL && !self->discarding && !self->broken)) {
+        return note_error(self);
     }
     if (self->failure != NULL) {
         wire_raise_failure(self);
