@@ -234,6 +234,8 @@ class ConnectionBase:
     def _refuse_in_block(self, what: str) -> None:
         """Refuse what would end the transaction of a block behind its back."""
         if self._blocks:
+            self._session.hold(self)  # who is in the way of anything comes first
+            self._session.let_go(self)
             raise ProgrammingError(
                 f"{what}() inside transaction(): end its block first, which commits, "
                 "or rolls back if it raises"
