@@ -188,7 +188,7 @@ $(VENV)/.tests: $(VENV)/.built
 	fi
 	touch $@
 
-BUILD_WHEELS = $(VENV)-wheels/bin/python wheels/build-wheels --cache $(CACHE)
+BUILD_WHEELS = $(VENV)-wheels/bin/python wheels/build-wheels --cache $(CACHE) --workers $(WORKERS)
 WHEELS_ARGS ?=
 
 $(VENV)-wheels/.tools: wheels/requirements.txt
