@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
 import pytest
+from connector_support import more, resources
 from worlds import BlockingWorld, World, in_every_world
 
 from mariadb_nb import InterfaceError, PoolClosed, PoolTimeout, ProgrammingError, aio
@@ -488,14 +487,9 @@ async def test_who_keeps_a_connection_too_long_is_named(
 
 @in_every_world
 async def test_pool_that_is_closed_leaves_nothing(world: World) -> None:
-    def open_files() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     async with world.pool(min_size=1) as first:
         await first.warm_up()
-    files, threads = open_files(), threading.active_count()
+    before = resources()
     async with world.pool(min_size=8, keepalive_interval=0.01) as pool:
         await pool.warm_up()
-    await until(world, lambda: open_files() <= files)
-    # Of those that connect, one of before may have ended meanwhile.
-    await until(world, lambda: threading.active_count() <= threads)
+    await until(world, lambda: not more(resources(), before))
