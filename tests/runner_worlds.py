@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, TypeVar
 
 import gevent
@@ -222,7 +223,8 @@ class Blocking(World):
     def _interrupt(
         self, operation: Operation[Any], times: int, then: Then, keep: int
     ) -> object:
-        waits = threading.Semaphore(0)
+        # To put is a single step: a signal in the middle of it would leave a lock.
+        waits: SimpleQueue[None] = SimpleQueue()
         mask = partial(signal.pthread_sigmask, mask={signal.SIGINT})
 
         def telling() -> Operation[Any]:
@@ -236,7 +238,7 @@ class Blocking(World):
                 try:
                     try:
                         mask(signal.SIG_UNBLOCK)
-                        waits.release()
+                        waits.put(None)
                         ready = yield wait
                     finally:
                         mask(signal.SIG_BLOCK)
@@ -248,11 +250,13 @@ class Blocking(World):
                     step = partial(operation.throw, error)
 
         def interrupt() -> None:
-            for _ in range(times):
-                if waits.acquire(timeout=LONG):
+            with contextlib.suppress(Empty):
+                for _ in range(times):
+                    waits.get(timeout=LONG)
                     signal.pthread_kill(main.ident or 0, signal.SIGINT)
-            if then is not nothing and waits.acquire(timeout=LONG):
-                then()
+                if then is not nothing:
+                    waits.get(timeout=LONG)
+                    then()
 
         main = threading.current_thread()
         thread = threading.Thread(target=interrupt)
