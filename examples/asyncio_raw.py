@@ -14,6 +14,7 @@ loop up, because the library's handshake waits: see tls_connect_thread.py.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,8 @@ async def connect(mysql: CData, server: Server) -> None:
     status = lib.mysql_real_connect_start(ret, mysql, *server.login, 0)
     while status:
         ready = await wait(mysql, status)
+        # As uvloop has left it, the handshake of TLS would fail after a few ms.
+        os.set_blocking(lib.mysql_get_socket(mysql), True)
         status = lib.mysql_real_connect_cont(ret, mysql, ready)
     if ret[0] == ffi.NULL:
         raise MariaDBError(mysql, "cannot connect")

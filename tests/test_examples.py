@@ -35,6 +35,7 @@ from example_support import (
     run,
     run_after,
 )
+from silent_handshake import FarProxy
 
 from mariadb_nb.server import TemporaryServer
 
@@ -335,6 +336,16 @@ def test_asyncio_raw_queries_at_once_while_the_loop_goes_on(
         )
         assert took is not None
         attempt.measured = float(took[1])
+
+
+@pytest.mark.parametrize("loop", [[], ["--uvloop"]], ids=["asyncio", "uvloop"])
+def test_asyncio_raw_connects_to_a_far_server_over_tls(
+    mariadb_server: TemporaryServer, loop: list[str]
+) -> None:
+    with FarProxy(mariadb_server.host, mariadb_server.port, 0.05) as far:
+        arguments = [*login(mariadb_server, "tls", far.port), "--connections=1"]
+        printed = lines("asyncio_raw.py", *arguments, "--sleep=0", *loop)
+    assert printed[-1].startswith("1 queries of 0.0 s each took")
 
 
 def test_asyncio_raw_reports_a_query_that_fails(
