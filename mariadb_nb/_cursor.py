@@ -139,7 +139,12 @@ class CursorBase(Results):
                 bound = entry.template.bind(params, self._connection._encoders)
             if bound is None and (params is not None or entry.template.count):
                 entry = None
-        text = self._text(sql, params) if entry is None else ""
+        try:
+            text = self._text(sql, params) if entry is None else ""
+        except ProgrammingError:
+            if not session.doubts_charset:
+                raise
+            return self._execute_settled(sql, params, timeout, prepare)
         deadline = None
         if timeout is not DEFAULT or self._connection.timeout is not None:
             deadline = self._connection._deadline(timeout)
@@ -170,7 +175,7 @@ class CursorBase(Results):
         timeout: float | None,
         prepare: bool | None,
     ) -> Operation[Any]:
-        """The same once it is certain how the server reads a backslash."""
+        """The same once it is certain how the server reads it."""
         session, deadline = self._session, self._connection._deadline(timeout)
         if session.state is RESULT:
             session.abandon(self._me)

@@ -114,6 +114,8 @@ class ArrowCursorBase(CursorBase):
         self._forget()
         if params is not None:
             yield from session.settle_mode(sql, deadline)
+        else:
+            yield from session.ask_charset(deadline)
         entry, bound = session.chosen(sql, True), None
         template = None if entry is None else entry.template
         if params is None:

@@ -87,6 +87,11 @@ class Facts:
         self._usable_channel().mode  # noqa: B018
 
     @property
+    def doubts_charset(self) -> bool:
+        """Whether the character set may be another one, which was not told."""
+        return self._channel is not None and self._channel.doubts_charset
+
+    @property
     def takes_bulks(self) -> bool:
         """Whether the server takes arrays of parameters."""
         return (

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Values as they come, rows as tuples.
 PLAIN: Final = _wire.Reading(0)
+#: Whether the server reads statements in UTF-8, all of it.
+ASK_CHARSET: Final = b"SELECT @@character_set_client = 'utf8mb4'"
 #: What the server says of statements that it executes, but cannot prepare:
 #: ER_PARSE_ERROR (a parameter where only a literal is possible), ER_WRONG_ARGUMENTS,
 #: ER_NOT_SUPPORTED_YET, ER_UNSUPPORTED_PS, ER_PS_MANY_PARAM, ER_PS_NO_RECURSION and
@@ -49,6 +51,10 @@ class Preparing(Turns):
     statements: Statements
     waits: dict[int, Wait]
 
+    @abstractmethod
+    def check_charset(self) -> None:
+        """Make sure that the server reads statements in UTF-8."""
+
     @property
     @abstractmethod
     def fd(self) -> int:
@@ -72,8 +78,22 @@ class Preparing(Turns):
     def _next(self, operation: Operation[Any]) -> Operation[Any]:
         """Run an operation after the stream of a reader that is gone."""
 
+    def ask_charset(self, deadline: float | None = None) -> Operation[None]:
+        """Ask the server for its character set, if another one may be set untold."""
+        channel = self._usable_channel()
+        if channel.doubts_charset:
+            replies = yield from self.query(ASK_CHARSET, PLAIN, deadline=deadline)
+            if replies[0].rows[0][0]:
+                channel.trust_charset()
+
     def settle_mode(self, sql: str, deadline: float | None = None) -> Operation[None]:
-        """Make sure of how the server reads the backslashes of a statement, if any."""
+        """Make sure of how the server reads a statement with parameters.
+
+        Raises:
+            ProgrammingError: it reads it in another character set.
+        """
+        yield from self.ask_charset(deadline)
+        self.check_charset()
         if "\\" in sql and self._usable_channel().mode & _wire.MODE_DOUBTFUL:
             settling = b"SET sql_mode = @@sql_mode"
             yield from self.query(settling, PLAIN, deadline=deadline)

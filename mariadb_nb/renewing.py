@@ -85,6 +85,7 @@ class Renewing(Preparing):
                 for answer in answers:
                     if isinstance(answer, Exception):
                         raise answer
+            yield from self.ask_charset(deadline)
             self._begin_anew()
         except BaseException:
             if begun:
@@ -106,6 +107,7 @@ class Renewing(Preparing):
             status = None if self._status_is_old else self.server_status
             for statement in options.setup_statements(status, *first):
                 replies += yield from self.query(statement, PLAIN, deadline=deadline)
+            yield from self.ask_charset(deadline)
         except BaseException:
             self.give_up()
             raise

@@ -71,7 +71,7 @@ class ScriptedChannel:
         self.begun: list[str] = []
         self.statements: list[bytes] = []
         self.closed = self.broken = self.busy = self.midway = False
-        self.foreign = False
+        self.foreign = self.doubts_charset = False
         self.streaming = self.more = self.ahead = self.cursor = False
         self.server_status, self.mode, self.database = 2, 0, "test"
         self._discarding = False

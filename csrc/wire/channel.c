@@ -428,6 +428,7 @@ static PyMethodDef channel_methods[] = {
     {"discard", (PyCFunction)channel_discard, METH_NOARGS, discard_doc},
     {"shutdown", (PyCFunction)channel_shutdown, METH_NOARGS, shutdown_doc},
     {"close", (PyCFunction)channel_close, METH_NOARGS, close_doc},
+    {"trust_charset", wire_channel_trust_charset, METH_NOARGS, wire_trust_charset_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -30,6 +30,7 @@ typedef struct wire_reply {
     unsigned int server_status;
     bool has_rows;       /* set before anybody has the reply */
     uint64_t unsettled;  /* what it adds to the channel's epoch */
+    bool tells_charset;  /* it tells in which character set statements are read from now on */
     atomic_bool settled; /* from now on nothing changes, but for columns */
 } wire_reply;
 
@@ -69,7 +70,7 @@ typedef struct wire_statement {
     PyObject *columns;  /* owned: a tuple as of its preparation; NULL: none; constant */
     Py_ssize_t markers; /* how many parameters the server counts; constant */
     bool is_load;       /* it may ask for a file; constant */
-    bool may_set;       /* it may set sql_mode; constant */
+    int may_set;        /* bits of wire_setting; constant */
     PyObject *shown;    /* owned: the columns of its last result, or NULL */
     wire_plan *plan;    /* owned: for those columns, if it was used before; or NULL */
     bool pieces;        /* the server has pieces of parameters that were not executed */
@@ -164,12 +165,14 @@ struct wire_channel {
     wire_dropped *dropped;           /* owned reference */
     _Atomic(uint64_t) epoch;         /* see facts.c */
     atomic_int mode;                 /* WIRE_* bits of a mode; any thread may read it */
+    atomic_bool doubts_charset;      /* statements may be read in another one, unnoticed */
     bool takes_bulks;                /* the server does; never changes */
 
     /* The rest belongs to the call that is going on. */
 
     MYSQL *mysql; /* NULL: closed */
     enum wire_phase phase;
+    bool tells_charset; /* the server does, where a statement changes it */
     bool claimed;
     bool broken;
     bool midway;                   /* the last call returned before it was through: resume() */
@@ -311,12 +314,17 @@ int wire_infile_check(wire_channel *self);
 
 /* ---- mode.c -------------------------------------------------------------------- */
 
-/* Whether a statement may set sql_mode. */
-bool wire_may_set_mode(PyObject *sql);
-/* Notes what a reply says of it, at its end. */
-void wire_note_mode(wire_channel *self);
-/* The statement failed: notes that it may be another by now. */
-void wire_doubt_mode(wire_channel *self);
+/* What a statement may set. */
+enum wire_setting { WIRE_SETS_MODE = 1, WIRE_SETS_CHARSET = 2 };
+
+int wire_may_set(PyObject *sql);
+/* Notes what a reply says of these, at its end. */
+void wire_note_settings(wire_channel *self);
+/* The statement failed: notes that they may be others by now. */
+void wire_doubt_settings(wire_channel *self);
+/* The method trust_charset(). */
+extern const char wire_trust_charset_doc[];
+PyObject *wire_channel_trust_charset(PyObject *self, PyObject *ignored);
 
 /* ---- facts.c ------------------------------------------------------------------ */
 

@@ -106,6 +106,13 @@ channel_mode(wire_channel *self, void *Py_UNUSED(closure))
                             "was changed to %s; SET NAMES utf8mb4 first",
                             charset->csname);
     }
+    if (atomic_load_explicit(&self->doubts_charset, memory_order_relaxed)) {
+        PyErr_SetString(self->state->ProgrammingError,
+                        "statements are sent in utf8mb4, but the connection's character set may "
+                        "be another one: a statement that failed may have changed it, or the "
+                        "server does not tell of such a change; SET NAMES utf8mb4 first");
+        return NULL;
+    }
     if (atomic_load_explicit(&self->standing, memory_order_relaxed) != 0) {
         mode |= WIRE_DOUBTFUL; /* what is not through may set it */
     }
@@ -133,6 +140,12 @@ wire_server_takes_bulks(MYSQL *mysql)
 }
 
 static PyObject *
+channel_doubts_charset(wire_channel *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(atomic_load_explicit(&self->doubts_charset, memory_order_relaxed));
+}
+
+static PyObject *
 channel_takes_bulks(wire_channel *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(self->takes_bulks);
@@ -157,6 +170,8 @@ PyGetSetDef wire_channel_facts[] = {
      PyDoc_STR(
          "Another number after each change of the database or of a variable that is tracked."),
      NULL},
+    {"doubts_charset", (getter)channel_doubts_charset, NULL,
+     PyDoc_STR("Statements may be read in another character set than utf8mb4, unnoticed."), NULL},
     {"takes_bulks", (getter)channel_takes_bulks, NULL,
      PyDoc_STR("The server takes arrays of parameters."), NULL},
     {"foreign", (getter)channel_foreign, NULL,

@@ -7,6 +7,10 @@
  * Errors say nothing of it.  So what replies say is taken for certain only from a SET that
  * begins with sql_mode, and until they say otherwise or a statement fails that may have set
  * it.  From then on it is doubtful: see the literals for what comes of that.
+ *
+ * Of another character set a server tells with the statement that has set it; but not with
+ * an error behind that, in a block, and some never do.  Then it is doubtful too, until the
+ * server tells or is asked.
  */
 
 #include "channel.h"
@@ -107,20 +111,34 @@ mentions(const char *sql, size_t length, const char *word, size_t at, const char
     return false;
 }
 
-/* What EXECUTE executes is not to be seen. */
+/* SET NAMES utf8mb4, and nothing else. */
 static bool
-may_set(const char *sql, size_t length)
+is_names_utf8mb4(const char *sql, size_t length)
 {
-    return mentions(sql, length, "sql_mode", 3, "_") || mentions(sql, length, "execute", 1, "xX");
+    const char *at = sql;
+    const char *const end = sql + length;
+
+    take_blanks(&at, end);
+    if (!take(&at, end, "set") || !take_blanks(&at, end) || !take(&at, end, "names") ||
+        !take_blanks(&at, end) || !take(&at, end, "utf8mb4")) {
+        return false;
+    }
+    take_blanks(&at, end);
+    return at == end;
 }
 
-bool
-wire_may_set_mode(PyObject *sql)
+int
+wire_may_set(PyObject *sql)
 {
     size_t length;
     const char *text = wire_sql_text(sql, &length);
+    const bool executes = mentions(text, length, "execute", 1, "xX");
 
-    return may_set(text, length);
+    return (executes || mentions(text, length, "sql_mode", 3, "_") ? WIRE_SETS_MODE : 0) |
+           (executes || mentions(text, length, "names", 2, "mM") ||
+                    mentions(text, length, "char", 1, "hH")
+                ? WIRE_SETS_CHARSET
+                : 0);
 }
 
 /* ---- What is known of it ------------------------------------------------------------- */
@@ -147,8 +165,51 @@ is_settled_by(const wire_channel *self)
     return is_set(text, length);
 }
 
-void
-wire_note_mode(wire_channel *self)
+static void
+doubt_charset(wire_channel *self)
+{
+    if (!atomic_exchange_explicit(&self->doubts_charset, true, memory_order_relaxed)) {
+        atomic_fetch_add_explicit(&self->epoch, WIRE_UNSETTLED, memory_order_relaxed);
+    }
+}
+
+/* What the statement that is being answered may set. */
+static int
+answered_may_set(const wire_channel *self)
+{
+    PyObject *sql = answered_text(self); /* borrowed */
+
+    return sql != NULL ? wire_may_set(sql) : self->statement != NULL ? self->statement->may_set : 0;
+}
+
+static void
+note_charset(wire_channel *self)
+{
+    PyObject *sql; /* borrowed */
+    const char *text = NULL;
+    size_t length;
+
+    if (self->reply->tells_charset) {
+        self->tells_charset = true;
+        atomic_store_explicit(&self->doubts_charset, false, memory_order_relaxed);
+    }
+    if (self->tells_charset || (answered_may_set(self) & WIRE_SETS_CHARSET) == 0) {
+        return;
+    }
+    sql = answered_text(self);
+    if (sql != NULL) {
+        text = wire_sql_text(sql, &length);
+    }
+    if (text != NULL && is_names_utf8mb4(text, length)) {
+        atomic_store_explicit(&self->doubts_charset, false, memory_order_relaxed);
+    }
+    else {
+        doubt_charset(self);
+    }
+}
+
+static void
+note_mode(wire_channel *self)
 {
     const unsigned int status = self->mysql->server_status;
     const int said = (status & SERVER_STATUS_NO_BACKSLASH_ESCAPES ? WIRE_NO_BACKSLASH : 0) |
@@ -170,12 +231,32 @@ wire_note_mode(wire_channel *self)
 }
 
 void
-wire_doubt_mode(wire_channel *self)
+wire_note_settings(wire_channel *self)
 {
-    PyObject *sql = answered_text(self); /* borrowed */
+    note_charset(self);
+    note_mode(self);
+}
 
-    if (sql != NULL ? wire_may_set_mode(sql)
-                    : self->statement != NULL && self->statement->may_set) {
+void
+wire_doubt_settings(wire_channel *self)
+{
+    /* What could not be prepared has set nothing. */
+    const int may_set = self->phase == PREPARE ? 0 : answered_may_set(self);
+
+    if (may_set & WIRE_SETS_MODE) {
         atomic_fetch_or_explicit(&self->mode, WIRE_DOUBTFUL, memory_order_relaxed);
     }
+    if (may_set & WIRE_SETS_CHARSET) {
+        doubt_charset(self);
+    }
+}
+
+const char wire_trust_charset_doc[] =
+    "trust_charset($self, /)\n--\n\nThe server was asked: it reads statements in utf8mb4.";
+
+PyObject *
+wire_channel_trust_charset(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    atomic_store_explicit(&((wire_channel *)self)->doubts_charset, false, memory_order_relaxed);
+    Py_RETURN_NONE;
 }

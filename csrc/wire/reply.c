@@ -57,6 +57,16 @@ unsettled_by(enum enum_session_state_type kind, bool name, const char *data, siz
     return WIRE_UNSETTLED;
 }
 
+/* Whether it is the character set in which the server reads statements. */
+static bool
+is_charset(enum enum_session_state_type kind, const char *data, size_t length)
+{
+    static const char charset[] = "character_set_client";
+
+    return kind == SESSION_TRACK_SYSTEM_VARIABLES && length == sizeof(charset) - 1 &&
+           memcmp(data, charset, length) == 0;
+}
+
 /* The changes of the session's state of one kind, added to those of a reply. */
 static int
 add_changes(wire_reply *reply, MYSQL *mysql, enum enum_session_state_type kind)
@@ -68,6 +78,7 @@ add_changes(wire_reply *reply, MYSQL *mysql, enum enum_session_state_type kind)
 
     for (bool name = true; status == 0; name = !name) {
         reply->unsettled += unsettled_by(kind, name, data, length);
+        reply->tells_charset |= name && is_charset(kind, data, length);
         PyObject *change = Py_BuildValue(
             "(iN)", (int)kind, PyUnicode_DecodeUTF8(data, (Py_ssize_t)length, "replace")); /* new */
         if (change == NULL || PyList_Append(changes, change) < 0) {

@@ -137,7 +137,7 @@ wire_fail(wire_channel *self)
     if (self->statement != NULL) {
         wire_show_error(self);
     }
-    wire_doubt_mode(self);
+    wire_doubt_settings(self);
     code = mysql_errno(self->mysql);
     self->broken = is_own_error(code) || self->mysql->net.pvio == NULL;
     if (code == ER_LOCK_DEADLOCK || code == ER_CHECKREAD) {
@@ -230,7 +230,7 @@ end_reply(wire_channel *self)
     if (wire_reply_settle(self->reply, self->mysql) < 0) {
         remember_failure(self);
     }
-    wire_note_mode(self);
+    wire_note_settings(self);
     if (self->reply->unsettled != 0) {
         atomic_fetch_add_explicit(&self->epoch, self->reply->unsettled, memory_order_relaxed);
     }
@@ -379,7 +379,7 @@ end_prepare(wire_channel *self, int64_t Py_UNUSED(until))
         return wire_complete(self);
     }
     self->statement->is_load = wire_is_load(self->sql);
-    self->statement->may_set = wire_may_set_mode(self->sql);
+    self->statement->may_set = wire_may_set(self->sql);
     if (wire_statement_prepared(self->statement) == 0) {
         outcome = Py_NewRef((PyObject *)self->statement);
     }
