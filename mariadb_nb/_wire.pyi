@@ -220,6 +220,8 @@ FIELD_PLAIN: Final[int]
 FIELD_BITS: Final[int]
 FIELD_YEAR: Final[int]
 FIELD_NAMES: Final[int]
+FIELD_INTEGER: Final[int]
+FIELD_DATE: Final[int]
 
 @final
 class Feeder:

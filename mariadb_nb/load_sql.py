@@ -48,6 +48,11 @@ _TARGETS: Final = (
     (re.compile(r"bit\b", re.IGNORECASE), _wire.FIELD_BITS),
     (re.compile(r"year\b", re.IGNORECASE), _wire.FIELD_YEAR),
     (re.compile(r"(?:enum|set)\(", re.IGNORECASE), _wire.FIELD_NAMES),
+    (
+        re.compile(r"(?:tiny|small|medium|big)?int\b", re.IGNORECASE),
+        _wire.FIELD_INTEGER,
+    ),
+    (re.compile(r"date|timestamp", re.IGNORECASE), _wire.FIELD_DATE),
 )
 
 #: What is wrong with a statement's first row that is not well, or another one.

@@ -149,7 +149,7 @@ def test_rows_cannot_use_their_own_feeder() -> None:
     [
         ((), b"", 1, 1),
         (("a",), b"", 1, 1),
-        (("a",), bytes([4]), 1, 1),
+        (("a",), bytes([_wire.FIELD_DATE + 1]), 1, 1),
         (("a",), bytes([9]), 1, 1),
         ((1,), bytes([PLAIN]), 1, 1),
         (("a",), bytes([PLAIN]), 0, 1),

@@ -26,7 +26,10 @@ class Colour(enum.Enum):
 
 VALUES: dict[str, list[Any]] = {
     "INT": [0, -1, 2147483647, True, None, "12", Decimal(7), 3.0],
-    "BIGINT UNSIGNED": [2**64 - 1, 0],
+    "TINYINT": [0.5, 1.5, 2.5, -0.5, -1.5, 0.49999999999999994, "2.5", Decimal("2.5")],
+    "INT UNSIGNED": [-0.0, -0.5, 2.5, 4294967294.5, Decimal("-0")],
+    "BIGINT": [9.223372036854775e18, -9.223372036854775e18, 4503599627370497.5, 1e18],
+    "BIGINT UNSIGNED": [2**64 - 1, 0, 1.844674407370955e19],
     "DECIMAL(65, 30)": [Decimal("-1.5"), Decimal("1E-30"), Decimal("9" * 35), 0.1, 5],
     "DOUBLE": [0.1, 1e300, -5e-324, 1e-7, 3, Decimal("0.5"), 1.7976931348623157e308],
     "FLOAT": [0.1, 1e30, 16777216.0],
@@ -52,7 +55,10 @@ VALUES: dict[str, list[Any]] = {
         "\0",
         "\r\n",
     ],
-    "VARCHAR(50)": [1, 2.5, 1e22, Decimal("1.50"), date(2020, 1, 2), time(1), True],
+    "VARCHAR(50)": [
+        *(1, 2.5, 1e22, Decimal("1.50"), Decimal("-0"), Decimal("-0.00")),
+        *(date(2020, 1, 2), time(1), True),
+    ],
     "CHAR(9) CHARACTER SET latin1": ["\xe9\u20ac", "plain"],
     "TEXT": ["\U0001f600 \u05e9", "a" * 60000, uuid.UUID(int=5), Colour.RED],
     "BLOB": [b"", b"\\N", b"NULL", bytes(range(256)), bytearray(b"\xe2\t"), "\xe9", 5],
@@ -321,6 +327,9 @@ async def test_table_that_is_not_there(world: World) -> None:
         ("YEAR", 0.0, "int or a str"),
         ("ENUM('2', '1')", 1, "names of members"),
         ("SET('2', '1')", True, "names of members"),
+        ("DATE", time(10, 11, 12), "is a time .* give a date"),
+        ("DATETIME(6)", timedelta(0), "is a time or a duration"),
+        ("TIMESTAMP NULL", timedelta(hours=25), "is a time or a duration"),
     ],
 )
 @in_every_world

@@ -372,7 +372,8 @@ static const struct {
     {"UNDER_WAY", UNDER_WAY},    {"FULL", FULL},
     {"DRAINED", DRAINED},        {"FIELD_PLAIN", WIRE_FIELD},
     {"FIELD_BITS", WIRE_BITS},   {"FIELD_YEAR", WIRE_YEAR},
-    {"FIELD_NAMES", WIRE_NAMES},
+    {"FIELD_NAMES", WIRE_NAMES}, {"FIELD_INTEGER", WIRE_INTEGER},
+    {"FIELD_DATE", WIRE_DATE},
 };
 
 int

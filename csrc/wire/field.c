@@ -12,6 +12,8 @@
 
 #include "template.h"
 
+#include <math.h>
+
 /* What stands behind the backslash for a byte; 0 for the byte itself. */
 static const char escapes[256] = {['\\'] = '\\', ['\t'] = 't', ['\n'] = 'n'};
 
@@ -88,7 +90,8 @@ moment_field(wire_writer *writer, const wire_encoding *Py_UNUSED(how), const MYS
     return wire_moment_text(writer, moment);
 }
 
-/* ---- BIT, YEAR, ENUM and SET --------------------------------------------------------- */
+/* ---- Columns that read some texts otherwise
+ * --------------------------------------------------------- */
 
 /* What the column is that does not take a value. */
 static const char *
@@ -162,6 +165,34 @@ year_field(wire_writer *writer, const wire_encoding *how, PyObject *value)
     return wire_write(writer, "000", 3);
 }
 
+/* A float as the integer that a DOUBLE becomes: the nearest one, of two the even one. */
+static int
+integer_field(wire_writer *writer, const wire_encoding *how, PyObject *value)
+{
+    char digits[32];
+    double number;
+
+    if (wire_finite(how, value, &number) < 0) {
+        return -1;
+    }
+    number = nearbyint(number) + 0.0; /* no -0 */
+    if (fabs(number) > 1e20) {        /* beyond all of them */
+        return wire_float_text(writer, how, value);
+    }
+    return wire_write(writer, digits, (size_t)snprintf(digits, sizeof(digits), "%.0f", number));
+}
+
+static int
+date_field(wire_writer *writer, const wire_encoding *how, const MYSQL_TIME *moment)
+{
+    if (moment->time_type == MYSQL_TIMESTAMP_TIME) {
+        return wire_refuse(how, how->state->DataError,
+                           "is a time or a duration, and its column is a date, which LOAD DATA "
+                           "would make of its hours: give a date or a datetime");
+    }
+    return moment_field(writer, how, moment);
+}
+
 /* ---- The tables -------------------------------------------------------------------- */
 
 const wire_forms wire_fields[WIRE_TARGETS] = {
@@ -216,5 +247,31 @@ const wire_forms wire_fields[WIRE_TARGETS] = {
             .bytes = bytes_field,
             .list = refuse_list,
             .moment = refuse_moment,
+        },
+    [WIRE_INTEGER] =
+        {
+            .null = null_field,
+            .standard = refuse_default,
+            .boolean = wire_long_literal, /* 1 or 0 */
+            .integer = wire_long_literal,
+            .number = integer_field,
+            .decimal = wire_decimal_literal,
+            .text = text_field,
+            .bytes = bytes_field,
+            .list = refuse_list,
+            .moment = moment_field,
+        },
+    [WIRE_DATE] =
+        {
+            .null = null_field,
+            .standard = refuse_default,
+            .boolean = wire_long_literal, /* 1 or 0 */
+            .integer = wire_long_literal,
+            .number = wire_float_text,
+            .decimal = wire_decimal_literal,
+            .text = text_field,
+            .bytes = bytes_field,
+            .list = refuse_list,
+            .moment = date_field,
         },
 };

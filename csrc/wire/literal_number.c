@@ -187,7 +187,7 @@ write_decimal(wire_writer *writer, const decimal_parts *parts)
 {
     const size_t scale = parts->scale > 0 ? (size_t)parts->scale : 0;
     const size_t before = parts->count > scale ? parts->count - scale : 0;
-    int status = parts->negative ? wire_write(writer, "-", 1) : 0;
+    int status = parts->negative && parts->count != 0 ? wire_write(writer, "-", 1) : 0; /* no -0 */
 
     if (status == 0) {
         status =

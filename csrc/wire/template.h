@@ -180,10 +180,12 @@ int wire_utf8(const wire_encoding *how, PyObject *value, const char **data, size
 
 /* How LOAD DATA reads what a column is given. */
 enum wire_target {
-    WIRE_FIELD, /* any text means what the literal would */
-    WIRE_BITS,  /* BIT: the text is the bytes of the number */
-    WIRE_YEAR,  /* "0" is the year 2000, the number 0 is not */
-    WIRE_NAMES, /* ENUM, SET: "1" may be a member's name, the number 1 is its place */
+    WIRE_FIELD,   /* any text means what the literal would */
+    WIRE_BITS,    /* BIT: the text is the bytes of the number */
+    WIRE_YEAR,    /* "0" is the year 2000, the number 0 is not */
+    WIRE_NAMES,   /* ENUM, SET: "1" may be a member's name, the number 1 is its place */
+    WIRE_INTEGER, /* "2.5" is a DECIMAL, which is rounded otherwise than a DOUBLE */
+    WIRE_DATE,    /* DATE, DATETIME, TIMESTAMP: "10:11:12" is a day, the time is one of today */
     WIRE_TARGETS
 };
 
