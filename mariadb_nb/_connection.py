@@ -302,6 +302,12 @@ class ConnectionBase:
                 "it, and what came afterwards was rolled back too: begin it anew"
             )
 
+    def _give_block_up(self, block: Transaction) -> None:
+        """End the connection if a block is still open that cannot be ended."""
+        if block in self._blocks:
+            self._blocks.remove(block)
+            self._session.give_up()
+
     # Two-phase commit
 
     def _tpc_begin(self, xid: Xid, timeout: float | None) -> Operation[None]:

@@ -388,8 +388,13 @@ class Connection(ConnectionBase):
             await self._run(self._begin_block(block, timeout))
             yield self
             await self._run(self._end_block(block, False, timeout))
-        except BaseException:  # also from where it begins, or before its end is sent
-            await self._clean_up(self._end_block(block, True, timeout))
+        except BaseException as error:  # also from its beginning, or before its end
+            try:
+                await self._clean_up(self._end_block(block, True, timeout))
+            except RuntimeError:  # the loop is gone, or another one runs: nobody waits
+                self._give_block_up(block)
+                if not isinstance(error, GeneratorExit):
+                    raise
             raise
 
     @property

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 import opcodes
 import pytest
 import trio
-from worlds import TrioWorld, World, in_every_world
+import uvloop
+from worlds import AsyncioWorld, TrioWorld, World, in_every_world
 
 import mariadb_nb
 from mariadb_nb import _connection, aio, connection, operations, turns
@@ -112,3 +114,31 @@ def test_ctrl_c_anywhere_around_a_block(mariadb_server: TemporaryServer) -> None
         opcodes.everywhere(try_at)
     finally:
         conn.close()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_block_of_a_task_whose_loop_is_gone(
+    mariadb_server: TemporaryServer, new_loop: Callable[[], Any]
+) -> None:
+    """It is not open on another loop, where the next one would be a part of it."""
+    world = AsyncioWorld(mariadb_server)
+    loop = new_loop()
+    conn = loop.run_until_complete(world.connect())
+    inside = asyncio.Event()
+
+    async def work() -> None:
+        async with conn.transaction(), conn.transaction():
+            inside.set()
+            await asyncio.Event().wait()
+
+    async def begin(body: Coroutine[Any, Any, None]) -> None:
+        task = loop.create_task(body)
+        await inside.wait()
+        task._log_destroy_pending = False
+
+    body = work()
+    loop.run_until_complete(begin(body))
+    loop.close()
+    body.close()  # what the garbage collector would do
+    assert conn.broken
+    asyncio.run(world.leave_nothing(conn.close()))
