@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from . import load_sql, parameters
 from ._cursor import DEFAULT, refuse_text, seconds
 from .errors import (
+    ConnectionLost,
     Deadlock,
     Error,
     InterfaceError,
@@ -136,7 +137,16 @@ class ConnectionBase:
         self, statements: Sequence[str], deadline: float | None
     ) -> Operation[None]:
         for sql in statements:
+            yield from self._carry_out(sql, deadline)
+
+    def _carry_out(self, sql: str, deadline: float | None) -> Operation[None]:
+        """Execute a statement of transactions."""
+        try:
             yield from self._session.command(sql, deadline)
+        except (ConnectionLost, OperationTimeout) as error:
+            if sql.startswith(("COMMIT", "XA COMMIT")):
+                error.message += "; it is not known whether this was committed"
+            raise
 
     def _hold(self, sql: str, timeout: float | None) -> Operation[None]:
         return self._session.pin(sql, self._deadline(timeout))
@@ -144,7 +154,7 @@ class ConnectionBase:
     def _commit(self, timeout: float | None = DEFAULT) -> Operation[None]:
         self._distributed.refuse_plain("commit")
         self._refuse_in_block("commit")
-        yield from self._session.command("COMMIT", self._deadline(timeout))
+        yield from self._carry_out("COMMIT", self._deadline(timeout))
 
     def _rollback(self, timeout: float | None) -> Operation[None]:
         self._distributed.refuse_plain("rollback")
@@ -327,7 +337,7 @@ class ConnectionBase:
     ) -> Operation[None]:
         """Execute statements on the branch, and remember what was carried out."""
         for sql in statements:
-            yield from self._session.command(sql, deadline)
+            yield from self._carry_out(sql, deadline)
             self._distributed.ended = sql.startswith("XA END")
 
     def _tpc_end(

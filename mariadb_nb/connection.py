@@ -204,6 +204,7 @@ class Connection(ConnectionBase):
         Raises:
             ProgrammingError: a two-phase commit is under way: ``tpc_commit`` ends it.
             ConnectionLost: it is not known whether it was done.
+            OperationTimeout: nor is it then.
         """
         self._run(self._commit(timeout))
 

@@ -54,6 +54,16 @@ async def test_nothing_ends_a_block_but_its_end(
     assert await cur.fetchall() == []
 
 
+@in_every_world
+async def test_commit_whose_connection_is_lost(world: World) -> None:
+    conn, killer = await world.connect(), await world.connect("root")
+    await conn.execute("BEGIN")
+    await killer.kill(conn.thread_id)
+    await world.wait_until_gone(killer, conn.thread_id)
+    with pytest.raises(mariadb_nb.ConnectionLost, match="not known whether this was"):
+        await conn.commit()
+
+
 def test_block_that_is_cancelled_before_its_end_is_sent(
     mariadb_server: TemporaryServer,
 ) -> None:

@@ -90,7 +90,8 @@ async def test_timeout_of_both_phases(world: World) -> None:
         proxy.resume()
         await conn.tpc_begin(XID)
         proxy.stall()
-        await over_in_time(conn.tpc_prepare(timeout=SHORT))
+        error = await over_in_time(conn.tpc_prepare(timeout=SHORT))
+        assert "committed" not in str(error)
 
 
 @in_every_world
@@ -103,7 +104,8 @@ async def test_timeout_at_the_end_of_a_transaction(world: World) -> None:
                 await conn.execute("DO 1")
                 proxy.stall()
 
-        await over_in_time(change())
+        error = await over_in_time(change())
+        assert "not known whether this was committed" in str(error)
         assert conn.broken
 
 
