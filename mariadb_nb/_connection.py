@@ -83,9 +83,9 @@ class ConnectionBase:
 
     def _forget_blocks(self) -> None:
         """Begin without any transaction."""
-        #: The ``transaction()`` blocks that are open, and the one that began it.
+        #: The ``transaction()`` blocks that are open.
         self._blocks: list[Transaction] = []
-        self._block: Transaction | None = None
+        self._session.block = None
         self._distributed = Distributed()
 
     def __repr__(self) -> str:
@@ -260,6 +260,12 @@ class ConnectionBase:
 
     def _begin(self, block: Transaction, deadline: float | None) -> Operation[None]:
         session = self._session
+        outer = session.block
+        if outer is not None and outer.rollbacks != session.rollbacks:
+            raise Deadlock(
+                "the server rolled the transaction around this one back because of a "
+                "deadlock: begin that anew"
+            )
         block.rollbacks = session.rollbacks
         statements = block.begin(len(self._blocks), session.in_transaction)
         self._blocks.append(block)  # first: it is to be ended if Ctrl-C comes behind it
@@ -271,7 +277,7 @@ class ConnectionBase:
                 session.give_up()  # a transaction that nobody would end may be open
             raise
         if not block.nested:
-            self._block = block
+            session.block = block
 
     def _end_block(
         self, block: Transaction, failed: bool, timeout: float | None
@@ -285,8 +291,8 @@ class ConnectionBase:
         deadline = self._deadline(self._options.cancel_timeout if failed else timeout)
         try:
             self._blocks.remove(block)
-            if block is self._block:
-                self._block = None
+            if block is session.block:
+                session.block = None
             if not lost:
                 yield from session.discard()
                 yield from session.refresh_status(deadline)

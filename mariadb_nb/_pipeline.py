@@ -296,7 +296,7 @@ class PipelineBase:
 
     def _take_part(self, part: _Part) -> list[bytes]:
         """What is sent next; called by the one who has the connection's turn."""
-        queue, session, block = self._queue, self._session, self._connection._block
+        queue, session, block = self._queue, self._session, self._session.block
         under_autocommit = session.in_transaction and session.autocommit
         part.exposed = under_autocommit and block is None
         while queue:

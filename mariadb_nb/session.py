@@ -18,6 +18,7 @@ from ._attached import Channel
 from .capi import ffi, lib
 from .connecting import connect_in_thread, login_arguments
 from .errors import (
+    Deadlock,
     Error,
     InterfaceError,
     OperationalError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ._wire import Reading, Reply, Statement
     from .ahead import Ahead
     from .options import Options
+    from .transactions import Transaction
 
 #: Who reads a stream that was given up.
 _NOBODY: Final = type(None)
@@ -69,6 +71,7 @@ class Session(Facts, Renewing):
         server_info: the server's version as it calls it.
         server_version: the same in numbers; zeros before it is connected.
         on_close: is called before the connection's descriptor is closed.
+        block: the ``transaction()`` block that is open, if it is a whole transaction.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Session(Facts, Renewing):
         self.server_info = ""
         self.server_version = (0, 0, 0)
         self.on_close: Callable[[], None] | None = None
+        self.block: Transaction | None = None
         self._make_channel = make_channel
         self._mysql: CData = ffi.NULL
         self._channel: Any = None
@@ -199,6 +203,26 @@ class Session(Facts, Renewing):
         """End the statement that is suspended and read its reply away."""
         side = Session(self.options, bare=True, make_channel=self._make_channel)
         return rescue.kill_and_drain(self._channel, self.thread_id, side)
+
+    def recover(self, error: BaseException, owner: object) -> Operation[None]:
+        """Put the connection in order, and what is left of a block after a deadlock.
+
+        Under autocommit what the block's body does next would be committed by itself;
+        so it is held back, until the block's end undoes it.
+        """
+        yield from super().recover(error, owner)
+        block = self.block
+        if block is None or not isinstance(error, Deadlock) or not self.autocommit:
+            return
+        block.autocommit_is_off = True
+        try:
+            deadline = deadline_after(self.options.cancel_timeout)
+            yield from self.command("SET autocommit = 0", deadline)
+        except BaseException as failure:
+            self.give_up()
+            if not isinstance(failure, Exception):
+                raise
+            error.add_note(f"The connection was ended, because {failure}")
 
     # Statements
 

@@ -340,6 +340,35 @@ async def test_deadlock_that_a_nested_block_keeps_to_itself(world: World) -> Non
     assert 7 in await rows_of(collision.winner, collision.table)
 
 
+@pytest.mark.parametrize("autocommit", [False, True])
+@in_every_world
+async def test_what_comes_after_a_deadlock_is_undone(
+    world: World, autocommit: bool
+) -> None:
+    collision = Collision(world)
+    await collision.prepare()
+    conn, table = collision.loser, collision.table
+    await conn.set_autocommit(autocommit)
+
+    async def insert(x: int) -> None:
+        async with conn.transaction():
+            await conn.execute(f"INSERT INTO {table} VALUES ({x})")
+
+    async def work() -> None:
+        async with conn.transaction():
+            with pytest.raises(mariadb_nb.Deadlock):
+                await collision.lose()
+            with pytest.raises(mariadb_nb.Deadlock, match="around this one"):
+                await insert(7)
+            await conn.execute(f"INSERT INTO {table} VALUES (8)")
+
+    outcome, _ = await world.together(work(), collision.win())
+    assert isinstance(outcome, mariadb_nb.Deadlock), repr(outcome)
+    assert conn.autocommit is autocommit
+    await insert(9)
+    assert await rows_of(collision.winner, table) == [1, 2, 9]
+
+
 @in_every_world
 async def test_block_after_a_deadlock_is_a_transaction(world: World) -> None:
     collision = Collision(world)
