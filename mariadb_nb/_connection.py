@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import load_sql, parameters
 from ._cursor import DEFAULT, refuse_text, seconds
+from ._unique import Unique
 from .errors import (
     ConnectionLost,
     Deadlock,
@@ -52,7 +53,7 @@ class ServerWarning(NamedTuple):
     message: str
 
 
-class ConnectionBase:
+class ConnectionBase(Unique):
     """A connection without the waiting.
 
     Args:

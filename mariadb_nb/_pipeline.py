@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import parameters
 from ._cursor import DEFAULT, Parameters, refuse_text
 from ._results import END, Results
+from ._unique import Unique
 from .errors import (
     Busy,
     ConnectionLost,
@@ -178,7 +179,7 @@ class _Part:
         return any(isinstance(answer, Exception) for answer in self.answers)
 
 
-class PipelineBase:
+class PipelineBase(Unique):
     """Statements that are sent ahead of their replies, without the waiting.
 
     Args:

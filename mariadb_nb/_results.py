@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ._unique import Unique
 from .columns import Column, describe
 from .errors import InterfaceError, ProgrammingError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 END: Final[Any] = object()
 
 
-class Results:
+class Results(Unique):
     """All results of a statement; ``_show`` makes one of them the current one."""
 
     #: How many rows ``fetchmany`` fetches.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,6 +84,20 @@ async def test_arguments_of_a_wrong_type(world: World) -> None:
     with pytest.raises(mariadb_nb.ProgrammingError, match="number of rows, not '1'"):
         await cur.scroll(wrong)
     assert await cur.fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("take", [copy.copy, copy.deepcopy, pickle.dumps])
+@in_every_world
+async def test_what_belongs_to_a_connection_is_not_copied(
+    world: World, take: Callable[[Any], object]
+) -> None:
+    conn = await world.connect()
+    pipe = conn.pipeline()
+    async with pipe:
+        result = pipe.execute("SELECT 1")
+    for single in (conn, conn.cursor(), pipe, result, world.pool()):
+        with pytest.raises(TypeError, match="cannot be copied or pickled: its conn"):
+            take(getattr(single, "_plain", single))
 
 
 @in_every_world

@@ -16,6 +16,7 @@ ALLOWED = {
     "capi": {"_ffi"},
     # Values and errors
     "errors": set[str](),
+    "_unique": set[str](),
     "columns": set[str](),
     "constructors": set[str](),
     "converters": {"columns", "errors"},
@@ -80,7 +81,7 @@ ALLOWED = {
     },
     # Layer 3
     "runners": {"_wire", "runners", "wait"},
-    "_results": {"columns", "errors"},
+    "_results": {"_unique", "columns", "errors"},
     "many": {"ahead", "errors", "parameters", "state"},
     "_cursor": {
         "_results",
@@ -95,12 +96,14 @@ ALLOWED = {
     "_pipeline": {
         "_cursor",
         "_results",
+        "_unique",
         "errors",
         "parameters",
         "state",
     },
     "_connection": {
         "_cursor",
+        "_unique",
         "errors",
         "load_files",
         "load_sql",
@@ -178,6 +181,7 @@ ALLOWED = {
     "pool": {
         "_connection",
         "_cursor",
+        "_unique",
         "aio",
         "connection",
         "errors",

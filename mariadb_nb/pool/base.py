@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 from .._connection import ConnectionBase
 from .._cursor import DEFAULT, seconds
+from .._unique import Unique
 from ..errors import (
     Busy,
     Error,
@@ -136,7 +137,7 @@ class Renewal:
         self.done = True
 
 
-class PoolBase(ABC):
+class PoolBase(Unique, ABC):
     """A pool without the waiting."""
 
     def __init__(
