@@ -185,7 +185,11 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{home}")
+    try:
+        module = import_module(f"{__name__}.{home}")
+    except ImportError as error:
+        error.add_note("python -m mariadb_nb info tells what is missing")
+        raise
     value = module if home == name else getattr(module, name)
     globals()[name] = value
     return value

@@ -234,6 +234,25 @@ def test_without_the_extension_it_is_said_what_to_do(server: list[str]) -> None:
     assert "pip install --force-reinstall mariadb-nb" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["connect", "Pool", "aio", "Session"])
+def test_an_import_without_the_extension_says_who_knows_more(name: str) -> None:
+    done = subprocess.run(
+        [
+            *PROGRAM[:1],
+            "-c",
+            "import sys; sys.modules['mariadb_nb._wire'] = None\n"
+            f"from mariadb_nb import {name}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        env=environment(),
+    )
+    assert "ModuleNotFoundError" in done.stderr
+    assert done.stderr.endswith("python -m mariadb_nb info tells what is missing\n")
+
+
 def test_a_reader_that_goes_away_is_no_error(server: list[str]) -> None:
     with subprocess.Popen(
         [*PROGRAM, "queries", "-", *server, "--format=csv"],
