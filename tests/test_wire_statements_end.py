@@ -50,7 +50,7 @@ def test_dropped_statement_is_closed_before_the_next_command(wire: Wire) -> None
     prepared = wire.prepare("SELECT 1")
     assert wire.counted("Com_stmt_close") == 21
     assert wire.execute(prepared)[0].rows == [(1,)]
-    assert wire.waits.count(0) < 10
+    assert wire.waits.count(0) < 20  # not a turn for each
 
 
 def test_dropped_while_it_is_executed(wire: Wire) -> None:
