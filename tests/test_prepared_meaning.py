@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -329,3 +330,34 @@ def test_long_text_is_judged_by_how_it_begins() -> None:
         f"/* {data} */ EXECUTE s",
     ):
         assert is_silencing(text)
+
+
+# ---- what the server reads otherwise when it is bound ------------------------------
+
+RANGES = (
+    ("BETWEEN ? AND ?", [("a", 1), ("a", 1.5), (b"a", Decimal("1.5")), (None, 1)]),
+    ("BETWEEN ? AND ?", [("0", "a"), (0, 1), (1, "zz"), (0.5, True), ("0", None)]),
+    ("NOT BETWEEN %s AND %s", [("a", 1), ("0", "b")]),
+    ("BETWEEN 'a' AND ?", [(1,), ("b",)]),
+    ("BETWEEN 0 AND ?", [(1,), ("b",)]),
+)
+
+
+@in_every_world
+async def test_range_of_a_string_and_a_number(world: World) -> None:
+    """With an index, the server compares strings there if they are bound."""
+    table = await world.table(
+        "id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20), hit INT DEFAULT 0, KEY (v)"
+    )
+    conn = await world.connect(autocommit=True, sql_mode="")
+    values = [(value,) for value in ("", "-1", "0", "1", "1e3", "9", "a", "b", "zz")]
+    await conn.executemany(f"INSERT INTO {table} (v) VALUES (?)", values * 5)
+    for condition, bounds in RANGES:
+        for params in bounds:
+            sql = f"SELECT id FROM {table} WHERE v {condition} ORDER BY id"
+            _, found, _ = await agree(conn, sql, params)
+            await conn.execute(f"UPDATE {table} SET hit = 0")
+            sql = f"UPDATE {table} SET hit = hit + 1 WHERE v {condition}"
+            await conn.executemany(sql, [params] * 5)
+            cur = await conn.execute(f"SELECT id, hit FROM {table} WHERE hit > 0")
+            assert sorted(await cur.fetchall()) == [(number, 5) for (number,) in found]

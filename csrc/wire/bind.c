@@ -265,6 +265,24 @@ wire_is_row_count(PyObject *value, const wire_encoding *how)
            PyLong_AsLongLongAndOverflow(value, &overflow) >= 0 && overflow == 0;
 }
 
+/* A number, of a type that a bound value has. */
+static bool
+is_number(unsigned int type)
+{
+    return type == MYSQL_TYPE_LONGLONG || type == MYSQL_TYPE_DOUBLE ||
+           type == MYSQL_TYPE_NEWDECIMAL;
+}
+
+/*
+ * Of a column of text that has an index, the server takes the rows between a string and a
+ * bound number by comparing strings, though it compares numbers elsewhere (seen with 10.11).
+ */
+bool
+wire_is_range(const wire_slot *slot, unsigned int lower, unsigned int upper)
+{
+    return !slot->upper || !is_number(upper) || (slot->pair && is_number(lower));
+}
+
 /* Binds each of the values; 1 if one cannot be bound. */
 static int
 bind_values(wire_bound *self, const wire_template *template, PyObject *values, wire_encoding *how)
@@ -288,6 +306,12 @@ bind_values(wire_bound *self, const wire_template *template, PyObject *values, w
         }
         else {
             status = wire_encode(&to.writer, how, value);
+        }
+        if (status == 0 && !wire_is_range(&template->slots[i],
+                                          i == 0 ? MYSQL_TYPE_NULL : self->binds[i - 1].buffer_type,
+                                          self->binds[i].buffer_type)) {
+            to.textual = true;
+            status = 1;
         }
         Py_DECREF(value);
     }

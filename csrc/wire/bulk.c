@@ -58,6 +58,13 @@ rows_at(const wire_bulk *self)
 
 /* ---- A row --------------------------------------------------------------------------- */
 
+/* The MYSQL_TYPE_* of a value of the last row. */
+static unsigned int
+type_of(const wire_bulk *self, Py_ssize_t index)
+{
+    return row_types(self)[index].code & ~(unsigned int)WIRE_UNSIGNED;
+}
+
 /* Adds a row to the bytes. */
 static int
 encode_row(wire_bulk *self, PyObject *row)
@@ -85,6 +92,10 @@ encode_row(wire_bulk *self, PyObject *row)
         }
         status = wire_encode(&self->request.writer, &how, value);
         row_types(self)[i] = self->request.type;
+        if (!wire_is_range(&self->template->slots[i],
+                           i == 0 ? MYSQL_TYPE_NULL : type_of(self, i - 1), type_of(self, i))) {
+            self->request.unfit = true;
+        }
         Py_DECREF(value);
     }
     return status;

@@ -170,6 +170,9 @@ wire_is_equivalent(const char *sql, size_t length, int mode, wire_slot *slots)
                 return false;
             }
             slot->rows = s.rows;
+            slot->upper = s.bound && is_word(&s, &s.before[0], "AND");
+            slot->pair = slot->upper && s.before[1].kind == WIRE_PLACEHOLDER &&
+                         is_word(&s, &s.before[2], "BETWEEN");
             slot++;
         }
         else if (!note(&s, slots != NULL)) {

@@ -267,7 +267,8 @@ PyDoc_STRVAR(template_bind_doc,
              "bind($self, params, encoders=None, row=-1, /)\n--\n\n"
              "The parameters for a prepared statement of the same text: a Bound.\n\n"
              "Takes and raises what render() does.  None if one of them can only be written\n"
-             "into the text: a list, a negative duration, or no number of rows for LIMIT.");
+             "into the text: a list, a negative duration, no number of rows for LIMIT, or a\n"
+             "number that is the end of a range whose beginning is none.");
 
 static PyObject *
 template_bind(PyObject *object, PyObject *const *args, Py_ssize_t count)

@@ -216,7 +216,12 @@ typedef struct wire_slot {
     PyObject *name;   /* owned; NULL unless the style is WIRE_PYFORMAT */
     bool conditional; /* as the token's */
     bool rows;        /* it counts rows: LIMIT */
+    bool upper;       /* the second bound of BETWEEN */
+    bool pair;        /* and the placeholder before it is the first one */
 } wire_slot;
+
+/* Whether BETWEEN can have bounds of these types, MYSQL_TYPE_*, there. */
+bool wire_is_range(const wire_slot *slot, unsigned int lower, unsigned int upper);
 
 /* A statement without its placeholders; never changed once it is made. */
 struct wire_template {
@@ -268,7 +273,7 @@ int wire_render(wire_writer *writer, const wire_template *template, size_t from,
 
 /*
  * Whether a statement means the same when it is prepared.  slots: those of its placeholders,
- * in which is noted which of them count rows; NULL: it has none.
+ * in which is noted which of them count rows or are bounds; NULL: it has none.
  */
 bool wire_is_equivalent(const char *sql, size_t length, int mode, wire_slot *slots);
 
