@@ -12,7 +12,7 @@ import pytest
 from bulk_support import counted
 from worlds import World, in_every_world
 
-from mariadb_nb import DEFAULT
+from mariadb_nb import DEFAULT, Error
 from mariadb_nb.many import ENOUGH_TO_INSERT
 
 #: A value of each type, and how a table takes it.
@@ -116,6 +116,36 @@ async def test_what_is_computed_is_the_same_for_each_row(
         alone = await (await conn.execute("SELECT v FROM single")).fetchall()
         assert inserted == alone, expression
         assert updated == alone, expression
+
+
+@in_every_world
+async def test_decimal_without_a_fraction_is_an_integer(world: World) -> None:
+    """As its literal is: what is computed with it has the range of one."""
+    conn = await world.connect(sql_mode="")
+    for value in (Decimal(1), Decimal(2**63), Decimal("1E+2"), Decimal(-3)):
+        rows = [(value, n) for n in range(4)]
+        for sql in (
+            "UPDATE part SET n = n + ? WHERE k = ?",
+            "UPDATE part SET n = 5 - ? WHERE k = ?",
+            "UPDATE part SET b = 1 - ? WHERE k = ?",
+        ):
+            found = []
+            for bulk in (False, True):
+                await conn.execute(
+                    "CREATE OR REPLACE TEMPORARY TABLE part (k INT, n BIGINT, b BIT(8))"
+                )
+                await conn.execute(
+                    "INSERT INTO part SELECT seq, 9223372036854775807, 0"
+                    " FROM seq_0_to_3"
+                )
+                try:
+                    await conn.cursor(prepare=bulk).executemany(sql, rows)
+                except Error as error:
+                    found.append([error.errno])
+                else:
+                    cur = await conn.execute("SELECT n, b FROM part ORDER BY k")
+                    found.append(await cur.fetchall())
+            assert found[0] == found[1], (sql, value)
 
 
 @in_every_world

@@ -82,24 +82,21 @@ bind_boolean(wire_writer *writer, const wire_encoding *Py_UNUSED(how), PyObject 
     return bind_long(writer, value == Py_True, false);
 }
 
-/* Binds digits as the integer for which the server takes the literal; 1 if it is none. */
-static int
-bind_small(wire_writer *writer, const char *digits)
+bool
+wire_is_small(const char *digits, long long *value, bool *is_unsigned)
 {
     char *end = NULL;
-    long long value;
 
+    *is_unsigned = false;
     errno = 0;
-    value = strtoll(digits, &end, 10);
-    if (*end != '\0') {
-        return 1;
+    *value = strtoll(digits, &end, 10);
+    if (*end != '\0' || errno == 0) {
+        return *end == '\0';
     }
-    if (errno == 0) {
-        return bind_long(writer, value, false);
-    }
+    *is_unsigned = true;
     errno = 0;
-    value = (long long)strtoull(digits, &end, 10);
-    return errno == 0 && digits[0] != '-' ? bind_long(writer, value, true) : 1;
+    *value = (long long)strtoull(digits, &end, 10);
+    return errno == 0 && digits[0] != '-';
 }
 
 /* A number whose digits are those of its literal. */
@@ -107,16 +104,16 @@ static int
 bind_digits(wire_writer *writer, const wire_encoding *how, PyObject *value, wire_form literal)
 {
     PyObject *digits; /* new */
-    int status;
+    long long small;
+    bool is_unsigned;
 
     if (literal(writer, how, value) < 0 || wire_write(writer, "", 1) < 0) {
         return -1;
     }
     writer->at--;
-    status = bind_small(writer, writer->start);
-    if (status <= 0) {
+    if (wire_is_small(writer->start, &small, &is_unsigned)) {
         writer->at = writer->start;
-        return status;
+        return bind_long(writer, small, is_unsigned);
     }
     digits = wire_writer_finish(writer);
     wire_writer_start(writer);

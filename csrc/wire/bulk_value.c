@@ -148,10 +148,32 @@ put_float(wire_writer *writer, const wire_encoding *how, PyObject *value)
     return put_eight(writer, bits);
 }
 
+/* What is compared or computed with is an integer where its literal is one. */
 static int
 put_decimal(wire_writer *writer, const wire_encoding *how, PyObject *value)
 {
-    return put_digits(writer, how, value, wire_decimal_literal);
+    const size_t start = wire_written(writer);
+    long long small;
+    bool is_unsigned;
+
+    if (put_digits(writer, how, value, wire_decimal_literal) < 0) {
+        return -1;
+    }
+    if (((wire_request *)writer)->stored) {
+        return 0;
+    }
+    if (wire_write(writer, "", 1) < 0) {
+        return -1;
+    }
+    writer->at--;
+    if (!wire_is_small(writer->start + start + 2, &small, &is_unsigned)) {
+        return 0;
+    }
+    writer->at = writer->start + start;
+    note_type(writer, MYSQL_TYPE_LONGLONG);
+    ((wire_request *)writer)->type.code |= is_unsigned ? WIRE_UNSIGNED : 0;
+    ((wire_request *)writer)->type.negative = !is_unsigned && small < 0;
+    return put_eight(writer, (unsigned long long)small);
 }
 
 /* ---- Strings --------------------------------------------------------------------- */

@@ -203,6 +203,8 @@ int wire_import_datetime_for_moments(void); /* to be called before */
 typedef struct wire_template wire_template;
 
 int wire_add_bound(PyObject *module);
+/* Whether the server takes these digits for an integer of 64 bits, and which one. */
+bool wire_is_small(const char *digits, long long *value, bool *is_unsigned);
 /* Whether it can be bound for LIMIT: nothing else is taken in a text, or is read otherwise. */
 bool wire_is_row_count(PyObject *value, const wire_encoding *how);
 /* The parameters of a template as they are bound: a Bound, new; None if one cannot be. */
