@@ -265,7 +265,7 @@ class ConnectionBase(Unique):
         if outer is not None and outer.rollbacks != session.rollbacks:
             raise Deadlock(
                 "the server rolled the transaction around this one back because of a "
-                "deadlock: begin that anew"
+                "deadlock or lock timeout: begin that anew"
             )
         block.rollbacks = session.rollbacks
         statements = block.begin(len(self._blocks), session.in_transaction)
@@ -315,8 +315,9 @@ class ConnectionBase(Unique):
             )
         if rolled_back:
             raise Deadlock(
-                "the server rolled this transaction back because of a deadlock inside "
-                "it, and what came afterwards was rolled back too: begin it anew"
+                "the server rolled this transaction back because of a deadlock or lock "
+                "timeout inside it, and what came afterwards was rolled back too: "
+                "begin it anew"
             )
 
     def _give_block_up(self, block: Transaction) -> None:

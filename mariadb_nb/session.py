@@ -21,6 +21,7 @@ from .errors import (
     Deadlock,
     Error,
     InterfaceError,
+    LockTimeout,
     OperationalError,
     OperationTimeout,
     from_server,
@@ -205,19 +206,25 @@ class Session(Facts, Renewing):
         return rescue.kill_and_drain(self._channel, self.thread_id, side)
 
     def recover(self, error: BaseException, owner: object) -> Operation[None]:
-        """Put the connection in order, and what is left of a block after a deadlock.
+        """Put the connection in order, and what is left of a block after a rollback.
 
         Under autocommit what the block's body does next would be committed by itself;
         so it is held back, until the block's end undoes it.
         """
         yield from super().recover(error, owner)
         block = self.block
-        if block is None or not isinstance(error, Deadlock) or not self.autocommit:
+        if block is None or not isinstance(error, Deadlock | LockTimeout):
             return
-        block.autocommit_is_off = True
+        deadline = deadline_after(self.options.cancel_timeout)
         try:
-            deadline = deadline_after(self.options.cancel_timeout)
-            yield from self.command("SET autocommit = 0", deadline)
+            if isinstance(error, LockTimeout):
+                yield from self.refresh_status(deadline)
+                if self.in_transaction:
+                    return  # as nearly always: see innodb_rollback_on_timeout
+                self.rollbacks += 1
+            if self.autocommit:
+                block.autocommit_is_off = True
+                yield from self.command("SET autocommit = 0", deadline)
         except BaseException as failure:
             self.give_up()
             if not isinstance(failure, Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -152,3 +152,58 @@ def test_block_of_a_task_whose_loop_is_gone(
     body.close()  # what the garbage collector would do
     assert conn.broken
     asyncio.run(world.leave_nothing(conn.close()))
+
+
+@pytest.fixture(scope="module")
+def strict_server() -> Iterator[TemporaryServer]:
+    """One on which a lock that is not to be had ends the transaction."""
+    options: dict[str, str | int | None]
+    options = {"innodb_rollback_on_timeout": "ON", "innodb_lock_wait_timeout": 1}
+    with TemporaryServer(tls=False, options=options) as server:
+        yield server
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+@pytest.mark.parametrize("ends", [False, True], ids=["usual", "strict"])
+def test_block_in_which_a_lock_was_not_to_be_had(
+    mariadb_server: TemporaryServer,
+    strict_server: TemporaryServer,
+    autocommit: bool,
+    ends: bool,
+) -> None:
+    server = strict_server if ends else mariadb_server
+    user = server.users["native"]
+    login: dict[str, Any] = {
+        "unix_socket": server.socket,
+        "user": user.name,
+        "password": user.password,
+        "database": "test",
+        "init_command": "SET innodb_lock_wait_timeout = 1",
+        "autocommit": autocommit,
+    }
+
+    def work() -> None:
+        with conn.transaction():
+            conn.execute("INSERT INTO locked VALUES (2)")
+            with pytest.raises(mariadb_nb.LockTimeout):
+                conn.execute("DELETE FROM locked WHERE x = 1")
+            conn.execute("INSERT INTO locked VALUES (3)")
+
+    with mariadb_nb.connect(**login) as conn, mariadb_nb.connect(**login) as other:
+        conn.execute("CREATE OR REPLACE TABLE locked (x INT PRIMARY KEY)")
+        conn.execute("INSERT INTO locked VALUES (1)")
+        conn.commit()
+        try:
+            with other.transaction():
+                other.execute("SELECT x FROM locked WHERE x = 1 FOR UPDATE").fetchall()
+                if ends:
+                    with pytest.raises(mariadb_nb.Deadlock, match="lock timeout"):
+                        work()
+                else:
+                    work()
+            assert conn.autocommit is autocommit
+            left = conn.execute("SELECT x FROM locked ORDER BY x").fetchall()
+            assert left == ([(1,)] if ends else [(1,), (2,), (3,)])
+        finally:
+            conn.rollback()
+            conn.execute("DROP TABLE locked")
