@@ -373,6 +373,14 @@ class Session(Facts, Renewing):
             return
         owner = object()
         try:
+            yield from self._kill_rest(owner)
+        except BaseException:
+            self.abort(owner)  # a signal may come before all is in order, or behind it
+            raise
+
+    def _kill_rest(self, owner: object) -> Operation[None]:
+        """Get rid of the rest of a stream as one who gives it up."""
+        try:
             self.enter(state.READ, owner)
             if self._channel.discard().__class__ is not int:
                 self.leave()  # what was left had arrived already

@@ -5,10 +5,16 @@ The suspension points one by one are another file's; this is what a user sees.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
+import opcodes
+import pytest
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import aio
+from mariadb_nb import aio, session, turns
+from mariadb_nb.server import TemporaryServer
 
 #: Runs for minutes unless it is ended.
 LONG = "SELECT COUNT(*) FROM seq_1_to_1000000 AS a, seq_1_to_1000000 AS b"
@@ -175,3 +181,40 @@ async def test_statement_that_ended_before_its_time_was_over(world: World) -> No
         else:
             assert await cur.fetchall() == [(number, 0)]
         await still_right(conn)
+
+
+# What ends the connection that kills may be interrupted too: the collector does it then.
+@pytest.mark.filterwarnings("ignore:.* was not closed:ResourceWarning")
+def test_ctrl_c_anywhere_while_a_stream_is_closed(
+    mariadb_server: TemporaryServer,
+) -> None:
+    """The connection is as good as before or at its end, and never busy for good."""
+    user = mariadb_server.users["native"]
+    login: dict[str, Any] = {
+        "unix_socket": mariadb_server.socket,
+        "user": user.name,
+        "password": user.password,
+        "database": "test",
+    }
+    files = {session.__file__, turns.__file__}
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def try_at(place: int) -> bool:
+        with mariadb_nb.connect(**login) as conn:
+            cur = conn.cursor(stream=True)
+            cur.execute("SELECT REPEAT('x', 999) FROM seq_1_to_100000").fetchone()
+            done = False
+            with suppress(KeyboardInterrupt):
+                done = True
+                done = opcodes.run_with(
+                    files, interrupt, place, cur.close, signals=True
+                )
+            assert not conn.busy
+            if not conn.closed:
+                cur.close()
+                assert conn.execute("SELECT 'right'").fetchall() == [("right",)]
+        return done
+
+    opcodes.everywhere(try_at)
