@@ -206,6 +206,11 @@ class PipelineBase(Unique):
         #: Has an entry while a ``sync`` is under way, made as that of ``turns``.
         self._sending: dict[str, object] = {}
 
+    def __del__(self) -> None:
+        # Ctrl-C may come when the block has not begun yet, and it never ends then.
+        if getattr(self, "_open", False) and self._session.queued is self._queue:
+            self._session.queued = None
+
     def __repr__(self) -> str:
         state = f"{len(self._queue)} waiting" if self._open else "closed"
         return f"<{type(self).__module__}.{type(self).__name__} {state}>"

@@ -15,6 +15,7 @@ from worlds import World, in_every_world
 import mariadb_nb
 from mariadb_nb import aio, errors
 from mariadb_nb.errors import (
+    Busy,
     ConnectionLost,
     InterfaceError,
     OperationalError,
@@ -69,6 +70,21 @@ async def test_connection_that_is_closed_meanwhile(world: World) -> None:
     with pytest.raises(InterfaceError, match="closed"):
         await work()
     assert isinstance(error_of(kept.result), ConnectionLost)
+
+
+@in_every_world
+async def test_block_that_is_forgotten(world: World) -> None:
+    conn = await world.connect()
+    forgotten = conn.pipeline()
+    await forgotten.__aenter__()
+    forgotten.execute("SELECT 1")
+    with pytest.raises(Busy):
+        await conn.execute("SELECT 2")
+    del forgotten
+    await still_right(conn)
+    async with conn.pipeline() as pipe:
+        result = pipe.execute("SELECT 3")
+    assert result.fetchone() == (3,)
 
 
 # ---- an early end --------------------------------------------------------------------
