@@ -274,11 +274,15 @@ class ConnectionBase(Unique):
             yield from self._statements(statements, deadline)
         except BaseException as error:
             self._blocks.remove(block)
-            if not isinstance(error, Error) or isinstance(error, OperationTimeout):
-                session.give_up()  # a transaction that nobody would end may be open
+            self._give_up_unless_known(error)
             raise
         if not block.nested:
             session.block = block
+
+    def _give_up_unless_known(self, error: BaseException) -> None:
+        """End a connection that may have a transaction of which nobody knows."""
+        if not isinstance(error, Error) or isinstance(error, OperationTimeout):
+            self._session.give_up()
 
     def _end_block(
         self, block: Transaction, failed: bool, timeout: float | None
@@ -332,21 +336,29 @@ class ConnectionBase(Unique):
         deadline = self._deadline(timeout)
         yield from self._session.refresh_status(deadline)
         statements = self._distributed.begin(xid, self._session.in_transaction)
-        yield from self._statements(statements, deadline)
-        self._distributed.note(xid)
+        yield from self._tpc_statements(statements, deadline, xid)
 
     def _tpc_prepare(self, timeout: float | None) -> Operation[None]:
         deadline = self._deadline(timeout)
-        yield from self._tpc_statements(self._distributed.prepare(), deadline)
-        self._distributed.note(self._distributed.xid, prepared=True)
+        statements, xid = self._distributed.prepare(), self._distributed.xid
+        yield from self._tpc_statements(statements, deadline, xid, prepared=True)
 
     def _tpc_statements(
-        self, statements: Sequence[str], deadline: float | None
+        self,
+        statements: Sequence[str],
+        deadline: float | None,
+        xid: Xid | None,
+        prepared: bool = False,
     ) -> Operation[None]:
         """Execute statements on the branch, and remember what was carried out."""
-        for sql in statements:
-            yield from self._carry_out(sql, deadline)
-            self._distributed.ended = sql.startswith("XA END")
+        try:
+            for sql in statements:
+                yield from self._carry_out(sql, deadline)
+                self._distributed.ended = sql.startswith("XA END")
+            self._distributed.note(xid, prepared)
+        except BaseException as error:
+            self._give_up_unless_known(error)
+            raise
 
     def _tpc_end(
         self, verb: str, xid: Xid | None, timeout: float | None
@@ -354,8 +366,7 @@ class ConnectionBase(Unique):
         deadline = self._deadline(timeout)
         statements = self._distributed.end(verb, xid)
         if xid is None:
-            yield from self._tpc_statements(statements, deadline)
-            self._distributed.note(None)
+            yield from self._tpc_statements(statements, deadline, None)
         elif self._session.autocommit:
             yield from self._statements(statements, deadline)
         else:

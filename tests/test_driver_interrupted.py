@@ -5,7 +5,9 @@ The suspension points one by one are another file's; this is what a user sees.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import opcodes
@@ -13,7 +15,7 @@ import pytest
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import aio, session, turns
+from mariadb_nb import _connection, aio, session, turns
 from mariadb_nb.server import TemporaryServer
 
 #: Runs for minutes unless it is ended.
@@ -183,7 +185,7 @@ async def test_statement_that_ended_before_its_time_was_over(world: World) -> No
         await still_right(conn)
 
 
-# What ends the connection that kills may be interrupted too: the collector does it then.
+# What closes the connection that kills may be interrupted too: the collector does it.
 @pytest.mark.filterwarnings("ignore:.* was not closed:ResourceWarning")
 def test_ctrl_c_anywhere_while_a_stream_is_closed(
     mariadb_server: TemporaryServer,
@@ -218,3 +220,42 @@ def test_ctrl_c_anywhere_while_a_stream_is_closed(
         return done
 
     opcodes.everywhere(try_at)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_ctrl_c_anywhere_in_two_phases(
+    mariadb_server: TemporaryServer, steps: int
+) -> None:
+    """The branch is what the connection takes it for, or the connection is no more."""
+    user = mariadb_server.users["root"]
+    login: dict[str, Any] = {"unix_socket": mariadb_server.socket, "user": user.name}
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def try_at(place: int) -> bool:
+        conn = mariadb_nb.connect(**login)
+        xid = conn.xid(1, f"ctrl-c {steps} {place}", "")
+        todo: list[Callable[[], object]]
+        todo = [partial(conn.tpc_begin, xid), conn.tpc_prepare, conn.tpc_commit]
+        *before, last = todo[:steps]
+        for step in before:
+            step()
+        done = True
+        with suppress(KeyboardInterrupt):
+            done = opcodes.run_with(
+                {_connection.__file__}, interrupt, place, last, signals=True
+            )
+        if not conn.closed:
+            with suppress(mariadb_nb.ProgrammingError):  # "without tpc_begin()"
+                conn.tpc_rollback()
+            conn.tpc_begin(xid)
+            conn.tpc_rollback()
+            conn.close()
+        with mariadb_nb.connect(**login, autocommit=True) as janitor:
+            if xid in janitor.tpc_recover():
+                with suppress(mariadb_nb.OperationalError):  # it had changed nothing
+                    janitor.tpc_rollback(xid)
+        return done
+
+    opcodes.everywhere(try_at, 5)
