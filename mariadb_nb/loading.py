@@ -154,9 +154,9 @@ class Load(ABC):
         if session.state != state.READY:
             raise state.refusal(session.state)
         yield from session.refresh_status(self._deadline)
-        block = Transaction(implicit=not session.autocommit)
+        # Kept first: it is to be ended if Ctrl-C comes behind its beginning.
+        block = self._block = Transaction(implicit=not session.autocommit)
         yield from self._connection._begin(block, self._deadline)
-        self._block = block
         session.hold(self)
 
     @abstractmethod

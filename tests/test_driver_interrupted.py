@@ -15,7 +15,7 @@ import pytest
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb import _connection, aio, session, turns
+from mariadb_nb import _connection, aio, loading, session, turns
 from mariadb_nb.server import TemporaryServer
 
 #: Runs for minutes unless it is ended.
@@ -259,3 +259,46 @@ def test_ctrl_c_anywhere_in_two_phases(
         return done
 
     opcodes.everywhere(try_at, 5)
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_ctrl_c_anywhere_in_a_load(
+    mariadb_server: TemporaryServer, autocommit: bool
+) -> None:
+    """All rows are loaded or none, and no block is left open."""
+    user = mariadb_server.users["native"]
+    login: dict[str, Any] = {
+        "unix_socket": mariadb_server.socket,
+        "user": user.name,
+        "password": user.password,
+        "database": "test",
+        "autocommit": autocommit,
+    }
+    files = {loading.__file__, _connection.__file__}
+    conn = mariadb_nb.connect(**login)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def try_at(place: int) -> bool:
+        nonlocal conn
+        conn.execute("TRUNCATE t_loaded")
+        load = partial(conn.load, "t_loaded", [(1,), (2,)])
+        done = True
+        with suppress(KeyboardInterrupt):
+            done = opcodes.run_with(files, interrupt, place, load, signals=True)
+        if conn.closed:
+            conn.close()
+            conn = mariadb_nb.connect(**login)
+        conn.commit()  # no block is open
+        cur = conn.execute("SELECT COUNT(*) FROM t_loaded")
+        assert cur.fetchone() in ((0,), (2,))
+        return done
+
+    try:
+        conn.execute("CREATE OR REPLACE TABLE t_loaded (x INT)")
+        opcodes.everywhere(try_at)
+    finally:
+        with mariadb_nb.connect(**login) as cleaner:
+            conn.close()
+            cleaner.execute("DROP TABLE t_loaded")
