@@ -292,6 +292,7 @@ class ConnectionBase(Unique):
             return
         session = self._session
         lost, rolled_back = session.state in GONE, block.rollbacks != session.rollbacks
+        over = False
         # A task that is cancelled waits for this, so it may not take for ever.
         deadline = self._deadline(self._options.cancel_timeout if failed else timeout)
         try:
@@ -303,15 +304,15 @@ class ConnectionBase(Unique):
                 yield from session.refresh_status(deadline)
                 # What a pipeline had sent already may have begun another one since.
                 in_transaction = session.in_transaction and not rolled_back
-                statements = block.end(failed or rolled_back, in_transaction)
-                yield from self._statements(statements, deadline)
+                for sql in block.end(failed or rolled_back, in_transaction):
+                    yield from self._carry_out(sql, deadline)
+                    over = True  # what may follow is about the session only
         except BaseException as error:
             session.give_up()  # which rolls back, and nothing else is sure to
-            if failed and isinstance(error, Exception):
-                return  # the block's own error tells why
-            raise
+            if not (failed or over) or not isinstance(error, Exception):
+                raise
         if failed:
-            return
+            return  # the block's own error tells why
         if lost:
             raise InterfaceError(
                 "the connection was lost or closed inside transaction(): the server "

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import opcodes
 import pytest
@@ -62,6 +63,29 @@ async def test_commit_whose_connection_is_lost(world: World) -> None:
     await world.wait_until_gone(killer, conn.thread_id)
     with pytest.raises(mariadb_nb.ConnectionLost, match="not known whether this was"):
         await conn.commit()
+
+
+@in_every_world
+async def test_block_is_committed_though_the_session_is_lost_behind_it(
+    world: World,
+) -> None:
+    """Who hears of an error would do it all again."""
+    table = await world.table("x INT")
+    conn, killer = await world.connect(autocommit=True), await world.connect("root")
+
+    def lose_it(sql: str, deadline: float | None = None) -> Any:
+        if sql == "SET autocommit = 1":
+            session.close()
+        return command(sql, deadline)
+
+    session = conn.session
+    command = session.command
+    with mock.patch.object(session, "command", lose_it):
+        async with conn.transaction(), conn.pipeline() as pipe:
+            pipe.execute(f"INSERT INTO {table} VALUES (1)")
+    assert conn.closed
+    cur = await killer.execute(f"SELECT x FROM test.{table}")
+    assert await cur.fetchall() == [(1,)]
 
 
 def test_block_that_is_cancelled_before_its_end_is_sent(
