@@ -13,6 +13,6 @@ class Unique:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"a {type(self).__name__} cannot be copied or pickled: its connection is "
-            "one, and this process's; make another one from the same options"
+            f"a {type(self).__name__} cannot be copied or pickled: it is bound to a "
+            "connection of this process; make another one with the same options"
         )
