@@ -7,15 +7,21 @@ a program (``python test_docs.py PAGE``), this file is that process.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import doctest
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final, get_args, get_type_hints
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import pytest
+
+if TYPE_CHECKING:
+    from mariadb_nb.server import TemporaryServer
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
@@ -143,6 +149,39 @@ def test_the_errors_are_all_there_with_their_bases() -> None:
         if isinstance(getattr(errors, name), type)
     }
     assert listed == expected
+
+
+def test_a_web_application_has_a_pool(mariadb_server: TemporaryServer) -> None:
+    """As Starlette and FastAPI run what the page of pools has for them."""
+    from mariadb_nb import aio
+
+    (code,) = [
+        text for _, text, _ in blocks(DOCS / "pool.md") if "def lifespan" in text
+    ]
+    login = {"unix_socket": mariadb_server.socket, "user": "root"}
+    names: dict[str, Any] = {"login": login, "aio": aio}
+    exec(code, names)
+
+    async def serve() -> Any:
+        async with names["lifespan"](None) as state:
+            request = SimpleNamespace(state=SimpleNamespace(**state))
+            borrowed = contextlib.asynccontextmanager(names["connection"])
+            async with borrowed(request) as conn:
+                assert conn.in_transaction
+                cur = await conn.execute("SELECT 'answered'")
+                return await cur.fetchone()
+
+    assert asyncio.run(serve()) == ("answered",)
+
+
+def test_only_pools_log() -> None:
+    package = ROOT / "mariadb_nb"
+    logging = [
+        path.parent.name
+        for path in package.rglob("*.py")
+        if re.search("^import logging", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert set(logging) == {"pool"}
 
 
 def test_the_diagram_of_states_is_that_of_the_code() -> None:
