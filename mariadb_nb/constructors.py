@@ -23,8 +23,6 @@ __all__ = [
     "TimestampFromTicks",
 ]
 
-Binary = bytes
-
 
 @final
 class _Default:
@@ -41,6 +39,15 @@ class _Default:
 
 #: As a parameter: the column's own default, as the word DEFAULT in SQL.
 DEFAULT: Final = _Default()
+
+
+def Binary(data: bytes | bytearray | memoryview) -> bytes:
+    """The bytes of anything that has some; not of an int or a str, as ``bytes`` has it.
+
+    Raises:
+        TypeError: it is nothing like bytes.
+    """
+    return bytes(memoryview(data))
 
 
 def DateFromTicks(ticks: float) -> Date:

@@ -126,6 +126,10 @@ def test_timestamp() -> None:
 def test_binary() -> None:
     assert bytes(mariadb_nb.Binary(b"Something\0")) == b"Something\0"
     assert bytes(mariadb_nb.Binary(b"")) == b""
+    assert mariadb_nb.Binary(bytearray(b"a")) == mariadb_nb.Binary(memoryview(b"a"))
+    for wrong in (5, "a", [1]):  # bytes(5) is five times NUL
+        with pytest.raises(TypeError, match="bytes-like object is required"):
+            mariadb_nb.Binary(wrong)  # type: ignore[arg-type]
 
 
 def test_string() -> None:
