@@ -30,7 +30,7 @@ _HINTS: Final = {
     "bind_address": "there is no such thing; leave it out",
     "buffered": "results are buffered unless a cursor has stream=True",
     "charset": "connections are always utf8mb4; leave it out, or use collation=",
-    "client_flag": "what it can do has options of its own, such as multi_statements=",
+    "client_flag": "there are multi_statements=, found_rows= and compress=",
     "connection_timeout": "use connect_timeout=",
     "conv": "use converters= for columns and encoders= for parameters",
     "converter": "use converters= for columns and encoders= for parameters",
@@ -109,7 +109,9 @@ _NUMBERS: Final = frozenset(
         *("tcp_keepalive", "tcp_user_timeout", "prepared_max"),
     }
 )
-_SWITCHES: Final = frozenset({"autocommit", "multi_statements", "compress"})
+_SWITCHES: Final = frozenset(
+    {"autocommit", "multi_statements", "found_rows", "compress"}
+)
 _LISTS: Final = frozenset({"auth_plugins"})
 #: What no text can be.
 _OBJECTS: Final = frozenset(

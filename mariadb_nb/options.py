@@ -35,6 +35,7 @@ Arguments: TypeAlias = tuple[
 _Path: TypeAlias = str | os.PathLike[str]
 
 #: mysql.h; part of the protocol.
+_CLIENT_FOUND_ROWS: Final = 1 << 1
 _CLIENT_MULTI_STATEMENTS: Final = 1 << 16
 _CLIENT_MULTI_RESULTS: Final = 1 << 17
 _SERVER_STATUS_AUTOCOMMIT: Final = 2
@@ -76,6 +77,7 @@ _CHECKS: Final[dict[str, checks.Check]] = {
     ),
     "isolation_level": checks.isolation_level,
     "multi_statements": checks.boolean,
+    "found_rows": checks.boolean,
     "compress": checks.boolean,
     "prepare_threshold": checks.integer(1, 1_000_000),
     "prepared_max": checks.integer(0, 1_000_000),
@@ -129,6 +131,7 @@ class Keywords(TypedDict, total=False):
     time_zone: str | None
     isolation_level: str | None
     multi_statements: bool
+    found_rows: bool
     compress: bool
     prepare_threshold: int | None
     prepared_max: int
@@ -191,6 +194,7 @@ class Options:
     time_zone: str | None = None
     isolation_level: str | None = None
     multi_statements: bool = False
+    found_rows: bool = False
     compress: bool = False
     prepare_threshold: int | None = 2
     prepared_max: int = 100
@@ -414,6 +418,8 @@ class Options:
         flags = _CLIENT_MULTI_RESULTS
         if self.multi_statements:
             flags |= _CLIENT_MULTI_STATEMENTS
+        if self.found_rows:
+            flags |= _CLIENT_FOUND_ROWS
         return (
             None if self.host is None else self.host.encode(),
             self.user.encode(),

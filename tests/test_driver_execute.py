@@ -262,6 +262,24 @@ async def test_description(world: World) -> None:
     assert raws.null_ok is True
 
 
+@pytest.mark.parametrize("found_rows", [False, True])
+@in_every_world
+async def test_rowcount_of_rows_that_stay_as_they_are(
+    world: World, found_rows: bool
+) -> None:
+    table = await world.table("id INT PRIMARY KEY, x INT", "(1, 7), (2, 7), (3, 8)")
+    conn = await world.connect(found_rows=found_rows)
+    sql, expected = f"UPDATE {table} SET x = ? WHERE x >= ?", 3 if found_rows else 2
+    for prepare in (False, True):
+        cur = await conn.cursor().execute(sql, (8, 7), prepare=prepare)
+        assert cur.rowcount == expected
+        await conn.reset()  # also rolls back
+    user = world.server.users["native"]
+    await conn.change_user(user.name, user.password)
+    cur = await conn.executemany(sql, [(8, 7)] * 4)
+    assert cur.rowcount == (12 if found_rows else 2)
+
+
 @in_every_world
 async def test_rowcount_and_lastrowid(world: World) -> None:
     conn = await world.connect()
