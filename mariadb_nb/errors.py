@@ -26,7 +26,9 @@ nothing of connections: who makes an error says what happened.
 
 from __future__ import annotations
 
+import os
 import re
+from errno import EINPROGRESS
 from typing import Any, ClassVar, Final
 
 __all__ = [
@@ -376,6 +378,18 @@ _NO_PLUGIN: Final = re.compile(r"Plugin (\S{0,64}) could not be loaded: ")
 _AFTER_NO_PLUGIN: Final = frozenset({1045, 1698, 2012, 2013, 2059})
 
 
+#: How the library ends what it says of a connect that failed: with errno's number.
+_SYSTEM_NUMBER: Final = re.compile(r"\((\d+)\)\Z")
+
+
+def _in_words(found: re.Match[str]) -> str:
+    """A number of the system's with its text."""
+    number = int(found[1])
+    if number == EINPROGRESS:  # that it was waited for; why it failed, it has forgotten
+        return "(refused, or nobody is there)"
+    return f"({number}: {os.strerror(number)})"
+
+
 def is_of_library(errno: int) -> bool:
     """Return whether an error is the client library's own, not the server's answer."""
     return 2000 <= errno < 3000 or 5000 <= errno < 6000
@@ -408,4 +422,6 @@ def from_server(errno: int, sqlstate: str, message: str) -> Error:
             if is_of_library(errno)
             else _BY_STATE.get(sqlstate[:2], DatabaseError)
         )
+    if errno in (2002, 2003):
+        message = _SYSTEM_NUMBER.sub(_in_words, message)
     return kind(_OWN_MESSAGES.get(errno, message), errno, sqlstate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,14 @@ async def test_unknown_database(world: World) -> None:
 @in_every_world
 async def test_nobody_listens(world: World, tmp_path: Path) -> None:
     path = str(tmp_path / "nobody.sock")
-    with pytest.raises(mariadb_nb.OperationalError, match="socket") as raised:
+    with pytest.raises(mariadb_nb.OperationalError, match="No such file") as raised:
         await world.connect(unix_socket=path)
+    assert raised.value.errno == 2002
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and does not listen; nobody else can
+        port = deaf.getsockname()[1]
+        with pytest.raises(mariadb_nb.OperationalError, match="refused") as raised:
+            await world.connect(unix_socket=None, host="127.0.0.1", port=port)
     assert raised.value.errno == 2002
 
 
