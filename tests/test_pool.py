@@ -217,7 +217,7 @@ async def test_interrupted_waiter_leaves_the_queue(world: World) -> None:
 async def test_who_waits_too_long_is_told_how_things_stand(world: World) -> None:
     async with world.pool(max_size=1) as pool:
         async with pool.acquire():
-            with pytest.raises(PoolTimeout, match="1 are in use"):
+            with pytest.raises(PoolTimeout, match="1 of at most 1 in use"):
                 async with pool.acquire(timeout=0.05):
                     raise AssertionError("nothing was free")
             with pytest.raises(PoolTimeout):

@@ -147,7 +147,7 @@ def test_deadline_ends_the_wait_and_tells_how_things_stand() -> None:
     assert play.at(4.9) == []
     error = only(play.at(5), Fail).error
     assert isinstance(error, PoolTimeout)
-    assert "1 are in use" in str(error)
+    assert "1 of at most" in str(error)
     assert play.core.stats().timeouts == 1
     assert play.core.due == inf
 

@@ -274,9 +274,9 @@ class Steps:
     def _timeout(self) -> PoolTimeout:
         count, error = self.slots.count, self._backoff.error
         text = (
-            f"not enough connections in time: of at most {self.settings.max_size}, "
-            f"{count[IN_USE]} are in use and {count[CONNECTING]} are being made, and "
-            f"{len(self._queue)} wait for one"
+            f"not enough connections in time: {count[IN_USE]} of at most "
+            f"{self.settings.max_size} in use, {count[CONNECTING]} being made, "
+            f"{len(self._queue)} waiting"
         )
         if error is not None:
             text += f"; the last connect failed: {error}"
