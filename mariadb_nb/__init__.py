@@ -16,6 +16,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    # What C imports, for programs that pack others and find that in Python only.
+    import decimal  # noqa: F401
+    import enum  # noqa: F401
+    import ipaddress  # noqa: F401
+    import json  # noqa: F401
+    import uuid  # noqa: F401
+
+    import _cffi_backend  # noqa: F401
+
     from . import aio, runners
     from ._pipeline import Result
     from .columns import BINARY, DATETIME, NUMBER, ROWID, STRING, Column, FieldType

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import mariadb_nb
+
 PACKAGE = Path(__file__).resolve().parent.parent / "mariadb_nb"
 
 #: What each module or folder may import of the package; everything else is refused.
@@ -291,3 +293,22 @@ def test_every_file_has_a_room_that_can_be_found() -> None:
     assert {
         name for name in unnamed if not name.startswith(("_server_", "__main__"))
     } == set()
+
+
+def test_what_c_imports_stands_in_python_too() -> None:
+    """PyInstaller and its like look at the code of modules in Python."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    found = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            names = [node.module] if node.module else [one.name for one in node.names]
+            found |= {f"mariadb_nb.{name}" for name in names}
+    source = PACKAGE.parent / "csrc" / "wire" / "module.c"
+    table = source.read_text("utf-8").split("imports[] = {", 1)[1].split("};", 1)[0]
+    imported = set(re.findall(r'\{"([\w.]+)"', table))
+    assert "uuid" in imported
+    assert {*imported, "_cffi_backend"} <= found
+    homes = {f"mariadb_nb.{home}" for home in mariadb_nb._HOMES.values()}
+    assert homes <= found
