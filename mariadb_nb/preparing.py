@@ -83,7 +83,7 @@ class Preparing(Turns):
         channel = self._usable_channel()
         if channel.doubts_charset:
             replies = yield from self.query(ASK_CHARSET, PLAIN, deadline=deadline)
-            if replies[0].rows[0][0]:
+            if replies[0].rows == [(1,)]:  # any other answer leaves the doubt
                 channel.trust_charset()
 
     def settle_mode(self, sql: str, deadline: float | None = None) -> Operation[None]:

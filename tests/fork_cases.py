@@ -148,7 +148,7 @@ def transaction(way: dict[str, Any]) -> None:
         conn.execute("CREATE TEMPORARY TABLE forked (x INT)")
         with conn.transaction():
             conn.execute("INSERT INTO forked VALUES (1)")
-            for work in (conn.close, lambda: refused(conn.commit), lambda: None):
+            for work in (conn.close, lambda: refused(conn.ping), lambda: None):
                 in_a_child(work, orderly=True)
             assert conn.in_transaction
         assert conn.execute("SELECT x FROM forked").fetchall() == [(1,)]
