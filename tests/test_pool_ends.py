@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -10,10 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 from peers import Peer, pass_on
 from worlds import World, in_every_world
 
 import mariadb_nb
+from mariadb_nb import aio
 from mariadb_nb.errors import Error, InterfaceError
 from mariadb_nb.server import TemporaryServer
 
@@ -172,3 +175,41 @@ def test_all_pools_of_threads_share_one_thread(mariadb_server: TemporaryServer) 
         # One more for each connect that is being made: those are over.
         assert len({*threading.enumerate()} - before) == 1
     assert not {*threading.enumerate()} - before
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_pool_whose_loop_is_gone_is_closed_on_another(
+    mariadb_server: TemporaryServer, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Whatever its tasks were at: one has a connection, one waits for the next."""
+    user = mariadb_server.users["native"]
+    pool = aio.Pool(
+        unix_socket=mariadb_server.socket,
+        user=user.name,
+        password=user.password,
+        max_size=1,
+    )
+    lent = asyncio.Event()
+
+    async def borrow() -> None:
+        async with pool.acquire() as conn:
+            await conn.execute("DO 1")
+            lent.set()
+            await asyncio.Event().wait()
+
+    async def begin() -> None:
+        tasks: list[Any] = [loop.create_task(body) for body in bodies]
+        await lent.wait()
+        for task in tasks:
+            task._log_destroy_pending = False
+
+    bodies = [borrow() for _ in range(2)]
+    loop = new_loop()
+    loop.run_until_complete(begin())
+    assert pool.stats().waiting == 1
+    loop.close()
+    bodies[0].close()  # as the garbage collector does it
+    asyncio.run(pool.close())
+    bodies[1].close()
+    stats = pool.stats()
+    assert (stats.size, stats.waiting, stats.closed) == (0, 0, {"reset": 1})

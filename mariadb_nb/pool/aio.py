@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from math import inf
 from threading import get_ident
@@ -178,7 +179,12 @@ class Pool(PoolBase):
         """Wait until the core has told ``borrower`` what has come of it."""
         if not borrower.done:
             event = self._begin().event()
-            borrower.wake = event.set
+
+            def wake() -> None:
+                with suppress(RuntimeError):  # its loop was closed: it never goes on
+                    event.set()
+
+            borrower.wake = wake
             try:
                 await event.wait()
             except BaseException:

@@ -92,23 +92,27 @@ class AsyncioTasks:
         return self._asyncio.Event()
 
     def start(self, body: Coroutine[Any, Any, None]) -> Callable[[], object]:
-        task = self._loop.create_task(body)
+        loop = self._loop
+        if loop.is_closed():  # a finalizer wants it, and nobody will ever run it
+            body.close()
+            return body.close
+        task = loop.create_task(body)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task.cancel
+        return lambda: loop.is_closed() or task.cancel()
 
     def remind(self, due: float, function: Callable[[], object]) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if due != inf:
+        if due != inf and not self._loop.is_closed():
             # uvloop rounds to milliseconds: half a one more than the rest is never 0.
             delay = max(due - monotonic(), 0) + 0.0005
             self._timer = self._loop.call_later(delay, function)
 
     async def ended(self) -> None:
         self.remind(inf, self.check)
-        while self._tasks:
+        while self._tasks and not self._loop.is_closed():
             await self._asyncio.wait(self._tasks)
 
 

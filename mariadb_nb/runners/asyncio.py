@@ -158,7 +158,7 @@ class Runner:
         """
         heir, loop = type(self)(), self._loop
         heir._kept = self._kept
-        if loop is not None:
+        if loop is not None and not loop.is_closed():
             heir._loop = loop
             heir._parked.bind(loop)
             if self._reading:
