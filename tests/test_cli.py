@@ -133,7 +133,7 @@ def test_a_url_names_the_server(
     mariadb_server: TemporaryServer, host: str, tls: bool
 ) -> None:
     login = mariadb_server.users["tls" if tls else "native"]
-    more = f"ca={mariadb_server.ca_file}" if tls else "tls=disable"
+    more = f"tls_ca={mariadb_server.ca_file}" if tls else "tls=disable"
     url = (
         f"mariadb://{login.name}:{login.password}@{host}:{mariadb_server.port}"
         f"/test?{more}"

@@ -14,6 +14,8 @@ import psutil
 import pytest
 from cli_support import PROGRAM, TIMEOUT, environment, run
 
+import mariadb_nb
+
 
 @pytest.fixture
 def own_server(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
@@ -74,6 +76,8 @@ def test_a_server_runs_until_it_is_told_to_end(
     (tmp_path / "one.sql").write_text("SELECT 1")
     url = by_url.split()[-1].strip("'")
     assert run("queries", tmp_path / "one.sql", "--url", url).returncode == 0
+    with mariadb_nb.connect(url) as conn:  # the driver reads the same URLs
+        assert conn.execute("SELECT DATABASE()").fetchone() == ("test",)
     folder = Path(re.findall(r"Socket +(\S+)", text)[0]).parent
     assert folder.exists()
     own_server.send_signal(number)

@@ -41,15 +41,15 @@ def test_a_url_names_everything() -> None:
             Target(host="h", user="a@b", password="p/:#", database="d b"),
         ),
         (
-            "mariadb:///shop?socket=/run/my%20sql.sock",
+            "mariadb:///shop?unix_socket=/run/my%20sql.sock",
             Target(socket="/run/my sql.sock", user="me", database="shop"),
         ),
         (
-            "mariadb://h?ca=/etc/ca.pem",
+            "mariadb://h?tls_ca=/etc/ca.pem",
             Target(host="h", user="me", tls="verify-full", ca="/etc/ca.pem"),
         ),
         (
-            "mariadb:///?socket=/s&tls=require",
+            "mariadb:///?unix_socket=/s&tls=require",
             Target(socket="/s", user="me", tls="require"),
         ),
     ],
@@ -77,7 +77,7 @@ def test_options_win_over_the_url() -> None:
         named, host="h2", port=1, password="other", database="d", tls="prefer"
     )
     assert target(url, socket="/s").host is None
-    assert target("mariadb:///?socket=/s", host="h").socket is None
+    assert target("mariadb:///?unix_socket=/s", host="h").socket is None
 
 
 def test_the_password_may_come_from_the_environment() -> None:
@@ -99,7 +99,7 @@ def test_the_password_may_come_from_the_environment() -> None:
         (Choice(user="ann"), "no server is named"),
         (Choice(url="mariadb:///shop"), "no server is named"),
         (Choice(host="h", socket="/s"), "both a host and a unix socket"),
-        (Choice(url="mariadb://h?socket=/s"), "both a host and a unix socket"),
+        (Choice(url="mariadb://h?unix_socket=/s"), "both a host and a unix socket"),
         (Choice(url=f"mariadb://u:{SECRET}@h:no"), "malformed"),
         (Choice(url=f"mariadb://u:{SECRET}@h:99999"), "malformed"),
         (Choice(url="mariadb://h:0"), "port is out of range"),

@@ -356,8 +356,8 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--url",
-        help="mariadb://user:password@host:port/database, with ?socket=, tls= or ca= "
-        "behind it if need be; the options below win over it",
+        help="mariadb://user:password@host:port/database, with ?unix_socket=, tls= or "
+        "tls_ca= behind it if need be; the options below win over it",
     )
     group.add_argument("--host", help="name or address, for TCP")
     group.add_argument("--port", type=_port, help="TCP port (default: 3306)")

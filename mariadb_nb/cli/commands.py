@@ -169,7 +169,7 @@ def _show_server(server: TemporaryServer, port: int) -> None:
             "--ssl-verify-server-cert",
             "test",
         ]
-        url += f"?ca={quote(server.ca_file)}"
+        url += f"?tls_ca={quote(server.ca_file)}"
     else:
         where.append(("TLS", "not offered"))
     render.facts(where, title="A throwaway MariaDB server, gone with the next Ctrl-C")

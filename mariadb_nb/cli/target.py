@@ -27,7 +27,8 @@ _FORM: Final = (
     "expected mariadb://user:password@host:port/database, with %40 for an @ in the "
     "password, %2F for a /, %23 for a #, %3A for a : and %3F for a ?"
 )
-_URL_PARAMETERS: Final = ("socket", "tls", "ca")
+#: As the driver's URLs have them, and what they are here.
+_URL_PARAMETERS: Final = {"unix_socket": "socket", "tls": "tls", "tls_ca": "ca"}
 
 
 class TargetError(CliError):
@@ -178,7 +179,7 @@ def parse_url(url: str) -> Choice:
     if misplaced:
         raise TargetError(f"the URL has a character where none can be: {_FORM}")
     given = dict(parameters)
-    if len(given) < len(parameters) or not given.keys() <= set(_URL_PARAMETERS):
+    if len(given) < len(parameters) or not given.keys() <= _URL_PARAMETERS.keys():
         raise TargetError(
             "the URL's parameters, after the '?', may be each of "
             f"{', '.join(_URL_PARAMETERS)} once: {_FORM}"
@@ -189,7 +190,7 @@ def parse_url(url: str) -> Choice:
         user=_unquote(parts.username),
         password=_unquote(parts.password),
         database=database or None,
-        **given,
+        **{_URL_PARAMETERS[name]: value for name, value in given.items()},
     )
 
 
