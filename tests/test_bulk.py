@@ -71,7 +71,7 @@ def all_of(template: Template, rows: Any, limit: int = NO_LIMIT) -> list[Request
         "INSERT INTO t VALUES (NOW(), (1 + 2), ? , f('?'), ?) -- end",
         "INSERT t VALUES (?) ON DUPLICATE KEY UPDATE a = VALUES(a) RETURNING id",
         "UPDATE t SET a = a + ?, b = CONCAT(?, b) WHERE c IN (?, ?) LIMIT 1;",
-        "DELETE FROM t WHERE a = ? AND b LIKE ? RETURNING a",
+        "DELETE FROM t WHERE a = ? AND b LIKE ?",
     ],
 )
 def test_statements_whose_parameters_can_be_arrays(sql: str) -> None:
@@ -97,6 +97,8 @@ def test_statements_whose_parameters_can_be_arrays(sql: str) -> None:
         "INSERT t VALUES (?) ON DUPLICATE KEY UPDATE a = ?",
         "UPDATE t SET a = (SELECT ?)",
         "DELETE FROM t WHERE a IN (SELECT ?)",
+        # The server may not answer.
+        "DELETE FROM t WHERE a = ? RETURNING a",
         # It depends on what the rows before have done.
         "UPDATE t SET a = ?, b = LAST_INSERT_ID()",
         "UPDATE t SET a = @a := @a + ?",

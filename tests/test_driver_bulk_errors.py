@@ -178,3 +178,16 @@ async def test_between_arrays_the_same_statement_is_executed_alone(
         assert part[50:51] == [(500, "1.5")]
         assert part[51:101] == [(n, f"{n}") for n in range(600, 650)]
         assert part[101:] == [(700, None)]
+
+
+@in_every_world
+async def test_rows_that_are_deleted_from_a_table_made_anew(world: World) -> None:
+    """The server would never answer to an array that it has to prepare anew."""
+    conn = await world.connect(autocommit=True, timeout=10)
+    table = await world.table("k INT")
+    sql = f"DELETE FROM {table} WHERE k = ? RETURNING k"
+    for _ in range(3):
+        await conn.execute(f"CREATE OR REPLACE TABLE {table} (k INT)")
+        await conn.execute(f"INSERT INTO {table} SELECT seq FROM seq_1_to_9")
+        cur = await conn.executemany(sql, [(number,) for number in (5, 3, 77, 8)])
+        assert await cur.fetchall() == [(5,), (3,), (8,)]

@@ -191,7 +191,10 @@ take_insert(parser *p, wire_shape *shape)
            take_tail(p);
 }
 
-/* UPDATE or DELETE, of which each row is executed by itself. */
+/*
+ * UPDATE or DELETE, of which each row is executed by itself.  Not with RETURNING: once its
+ * table was made anew or altered, the server never answers (seen with 10.11).
+ */
 static bool
 take_change(parser *p)
 {
@@ -199,6 +202,9 @@ take_change(parser *p)
         return false;
     }
     while (!is_bound_to_one_row(p)) {
+        if (is_word(p, "RETURNING")) {
+            return false;
+        }
         advance(p);
     }
     take_sign(p, ';');
