@@ -19,8 +19,11 @@ SECRET: Final = "what is in the file"
 SQL: Final = "LOAD DATA LOCAL INFILE 'any' INTO TABLE t"
 #: Ends what is sent of a file.
 END: Final = b""
+#: OK that tells of the character set: who is not told asks for it.
+CHARSET: Final = b"\x14character_set_client\x07utf8mb4"
+TELLING: Final = bytes.fromhex("00000002400000001f001d") + CHARSET
 #: The answers to the login and to what sets the session up.
-LOGIN: Final = [OK, OK]
+LOGIN: Final = [OK, TELLING]
 
 
 @pytest.fixture
