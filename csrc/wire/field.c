@@ -90,8 +90,7 @@ moment_field(wire_writer *writer, const wire_encoding *Py_UNUSED(how), const MYS
     return wire_moment_text(writer, moment);
 }
 
-/* ---- Columns that read some texts otherwise
- * --------------------------------------------------------- */
+/* ---- Columns that read some texts otherwise -------------------------------------- */
 
 /* What the column is that does not take a value. */
 static const char *
