@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import pytest
 
+import mariadb_nb
+
 if TYPE_CHECKING:
     from mariadb_nb.server import TemporaryServer
 
@@ -175,7 +177,7 @@ def test_a_web_application_has_a_pool(mariadb_server: TemporaryServer) -> None:
 
 
 def test_only_pools_log() -> None:
-    package = ROOT / "mariadb_nb"
+    package = Path(mariadb_nb.__file__).parent
     logging = [
         path.parent.name
         for path in package.rglob("*.py")
@@ -208,8 +210,6 @@ def test_links_to_headings_lead_there() -> None:
 
 
 def test_names_that_the_pages_give_the_package_are_there() -> None:
-    import mariadb_nb
-
     for page in [*PAGES, ROOT / "README.md"]:
         text = page.read_text(encoding="utf-8")
         for path in re.findall(r"`mariadb_nb\.([A-Za-z_.]+)[`(]", text):
