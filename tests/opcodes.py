@@ -12,6 +12,11 @@ from types import FrameType
 from typing import Any
 
 
+def press_ctrl_c() -> None:
+    """What the handler of SIGINT does."""
+    raise KeyboardInterrupt
+
+
 def may_be_signalled(frame: FrameType, looked: dict[FrameType, bool]) -> bool:
     """Whether a signal's handler may run before the bytecode that comes next.
 

@@ -1,15 +1,26 @@
-"""Hand the place of the tests' server to a process of a test's own, and back."""
+"""Where the tests' server is: for who connects, or for a process of a test's own."""
 
 from __future__ import annotations
 
 import json
 import os
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from mariadb_nb.server import TemporaryServer
 
 _VARIABLE = "MARIADB_NB_TEST_SERVER"
+
+
+def login_of(
+    server: TemporaryServer, name: str = "native", **more: Any
+) -> dict[str, Any]:
+    """The options of a user who connects by the socket, and what else is given."""
+    user = server.users[name]
+    login: dict[str, Any] = {"unix_socket": server.socket, "user": user.name}
+    if user.password:
+        login["password"] = user.password
+    return {**login, **more}
 
 
 def environment(server: TemporaryServer) -> dict[str, str]:

@@ -12,6 +12,7 @@ import opcodes
 import pytest
 import trio
 import uvloop
+from server_place import login_of
 from worlds import AsyncioWorld, TrioWorld, World, in_every_world
 
 import mariadb_nb
@@ -113,19 +114,10 @@ def test_block_that_is_cancelled_before_its_end_is_sent(
 
 def test_ctrl_c_anywhere_around_a_block(mariadb_server: TemporaryServer) -> None:
     """It is over then: done, undone, or ended with its connection."""
-    user = mariadb_server.users["native"]
-    login: dict[str, Any] = {
-        "unix_socket": mariadb_server.socket,
-        "user": user.name,
-        "password": user.password,
-        "autocommit": True,
-    }
+    login = login_of(mariadb_server, autocommit=True)
     files = {it.__file__ for it in (connection, _connection, operations, turns)}
 
     conn = mariadb_nb.connect(**login)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
 
     def work(conn: mariadb_nb.Connection) -> None:
         with suppress(KeyboardInterrupt), conn.transaction():
@@ -134,7 +126,7 @@ def test_ctrl_c_anywhere_around_a_block(mariadb_server: TemporaryServer) -> None
     def try_at(place: int) -> bool:
         nonlocal conn
         done = opcodes.run_with(
-            files, interrupt, place, lambda: work(conn), signals=True
+            files, opcodes.press_ctrl_c, place, lambda: work(conn), signals=True
         )
         if conn.closed:
             conn.close()
@@ -196,15 +188,12 @@ def test_block_in_which_a_lock_was_not_to_be_had(
     ends: bool,
 ) -> None:
     server = strict_server if ends else mariadb_server
-    user = server.users["native"]
-    login: dict[str, Any] = {
-        "unix_socket": server.socket,
-        "user": user.name,
-        "password": user.password,
-        "database": "test",
-        "init_command": "SET innodb_lock_wait_timeout = 1",
-        "autocommit": autocommit,
-    }
+    login = login_of(
+        server,
+        database="test",
+        init_command="SET innodb_lock_wait_timeout = 1",
+        autocommit=autocommit,
+    )
 
     def work() -> None:
         with conn.transaction():

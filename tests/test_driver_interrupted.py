@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import opcodes
 import pytest
+from server_place import login_of
 from worlds import World, in_every_world
 
 import mariadb_nb
@@ -191,17 +191,8 @@ def test_ctrl_c_anywhere_while_a_stream_is_closed(
     mariadb_server: TemporaryServer,
 ) -> None:
     """The connection is as good as before or at its end, and never busy for good."""
-    user = mariadb_server.users["native"]
-    login: dict[str, Any] = {
-        "unix_socket": mariadb_server.socket,
-        "user": user.name,
-        "password": user.password,
-        "database": "test",
-    }
+    login = login_of(mariadb_server, database="test")
     files = {session.__file__, turns.__file__}
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
 
     def try_at(place: int) -> bool:
         with mariadb_nb.connect(**login) as conn:
@@ -211,7 +202,7 @@ def test_ctrl_c_anywhere_while_a_stream_is_closed(
             with suppress(KeyboardInterrupt):
                 done = True
                 done = opcodes.run_with(
-                    files, interrupt, place, cur.close, signals=True
+                    files, opcodes.press_ctrl_c, place, cur.close, signals=True
                 )
             assert not conn.busy
             if not conn.closed:
@@ -227,11 +218,7 @@ def test_ctrl_c_anywhere_in_two_phases(
     mariadb_server: TemporaryServer, steps: int
 ) -> None:
     """The branch is what the connection takes it for, or the connection is no more."""
-    user = mariadb_server.users["root"]
-    login: dict[str, Any] = {"unix_socket": mariadb_server.socket, "user": user.name}
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+    login = login_of(mariadb_server, "root")
 
     def try_at(place: int) -> bool:
         conn = mariadb_nb.connect(**login)
@@ -244,7 +231,7 @@ def test_ctrl_c_anywhere_in_two_phases(
         done = True
         with suppress(KeyboardInterrupt):
             done = opcodes.run_with(
-                {_connection.__file__}, interrupt, place, last, signals=True
+                {_connection.__file__}, opcodes.press_ctrl_c, place, last, signals=True
             )
         if not conn.closed:
             with suppress(mariadb_nb.ProgrammingError):  # "without tpc_begin()"
@@ -266,19 +253,9 @@ def test_ctrl_c_anywhere_in_a_load(
     mariadb_server: TemporaryServer, autocommit: bool
 ) -> None:
     """All rows are loaded or none, and no block is left open."""
-    user = mariadb_server.users["native"]
-    login: dict[str, Any] = {
-        "unix_socket": mariadb_server.socket,
-        "user": user.name,
-        "password": user.password,
-        "database": "test",
-        "autocommit": autocommit,
-    }
+    login = login_of(mariadb_server, database="test", autocommit=autocommit)
     files = {loading.__file__, _connection.__file__}
     conn = mariadb_nb.connect(**login)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
 
     def try_at(place: int) -> bool:
         nonlocal conn
@@ -286,7 +263,9 @@ def test_ctrl_c_anywhere_in_a_load(
         load = partial(conn.load, "t_loaded", [(1,), (2,)])
         done = True
         with suppress(KeyboardInterrupt):
-            done = opcodes.run_with(files, interrupt, place, load, signals=True)
+            done = opcodes.run_with(
+                files, opcodes.press_ctrl_c, place, load, signals=True
+            )
         if conn.closed:
             conn.close()
             conn = mariadb_nb.connect(**login)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
 
 import opcodes
 import pytest
 from pipeline_support import KEYED, error_of
+from server_place import login_of
 from slow_statements import LATER, LONG, SHORT, still_right
 from worlds import World, in_every_world
 
@@ -212,15 +212,7 @@ def test_ctrl_c_while_the_error_of_a_statement_is_made(
     mariadb_server: TemporaryServer,
 ) -> None:
     """It is no answer to the statement, and comes out of the pipeline."""
-    user = mariadb_server.users["native"]
-    login: dict[str, Any] = {
-        "unix_socket": mariadb_server.socket,
-        "user": user.name,
-        "password": user.password,
-    }
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+    login = login_of(mariadb_server)
 
     def work(conn: mariadb_nb.Connection, texts: tuple[str, ...]) -> None:
         with conn.pipeline() as pipe:
@@ -239,7 +231,10 @@ def test_ctrl_c_while_the_error_of_a_statement_is_made(
             with mariadb_nb.connect(**login) as conn:
                 try:
                     done = opcodes.run_with(
-                        {errors.__file__}, interrupt, place, partial(work, conn, texts)
+                        {errors.__file__},
+                        opcodes.press_ctrl_c,
+                        place,
+                        partial(work, conn, texts),
                     )
                 except KeyboardInterrupt:
                     done = True

@@ -43,10 +43,6 @@ DOING = DECIDING | {module.__file__ for module in (base, sync, pool_aio)}
 HANDING_OVER = {module.__file__ for module in (_connection, session)}
 
 
-def interrupt() -> None:
-    raise KeyboardInterrupt
-
-
 # ---- the core ------------------------------------------------------------------------
 
 
@@ -267,7 +263,7 @@ def test_event_that_is_interrupted(name: str) -> None:
         play = Play(max_size=2, max_idle=100, keepalive_interval=50, leak_after=10)
         event, waiters = EVENTS[name](play)
         try:
-            done = opcodes.run_with(DECIDING, interrupt, at, event)
+            done = opcodes.run_with(DECIDING, opcodes.press_ctrl_c, at, event)
         except KeyboardInterrupt:
             done = True
         play.core.mend(play.now)
@@ -327,7 +323,7 @@ def interrupted(files: set[Any], at: int, call: Callable[[], object]) -> bool:
 
     def work() -> bool:
         try:
-            return opcodes.run_with(files, interrupt, at, call, signals=True)
+            return opcodes.run_with(files, opcodes.press_ctrl_c, at, call, signals=True)
         except KeyboardInterrupt:
             return True
 

@@ -101,15 +101,15 @@ def test_ctrl_c_in_the_middle_of_an_operation(
     if name == "refused":
         name, library.statements[SQL] = "query", (READ, Ends(REFUSED))
 
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
     def try_at(at: int) -> bool:
         made = library.connected()
         operation = operations(made)[name]()
         try:
             done = run_with(
-                interrupt, at, lambda: outcome_of(lambda: run(operation)), signals=True
+                opcodes.press_ctrl_c,
+                at,
+                lambda: outcome_of(lambda: run(operation)),
+                signals=True,
             )
         except KeyboardInterrupt:
             done = True
