@@ -1,7 +1,18 @@
 """Types of ``mariadb_nb._wire``, the driver's part in C (csrc/wire)."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar, final, overload
+
+from .operations import Driven
+from .statements import Statements
+from .wait import Wait
 
 _T = TypeVar("_T")
 
@@ -259,6 +270,41 @@ class Connector:
     def result(self) -> tuple[bool, int, str, str]: ...
     def abandon(self) -> None: ...
 
+class Turn:
+    state: str
+    reader: Callable[[], object] | None
+    queued: Collection[object] | None
+    as_new: bool
+    waits: dict[int, Wait]
+    statements: Statements
+    _turn: dict[str, object]
+    _ending: str | None
+    _status_is_old: bool
+    _channel: Any
+
+@final
+class Drive(Generator[Wait, int, Any]):
+    def send(self, ready: int, /) -> Wait: ...
+    def throw(  # type: ignore[override]  # what others pass behind it is no use
+        self, error: BaseException | type[BaseException], /
+    ) -> Wait: ...
+    def close(self) -> None: ...
+
+def drive(
+    session: Driven,
+    event: str,
+    start: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    resume: Callable[[int], Any],
+    deadline: float | None = None,
+    otherwise: tuple[Any, ...] | None = None,
+    /,
+) -> Drive: ...
+def drive_with(
+    go_on: Callable[..., Generator[Wait, int, Any]],
+    is_late: Callable[[float | None], bool],
+    /,
+) -> None: ...
 def poll_run(
     clean_up: Callable[[Generator[Any, int, _T], BaseException], NoReturn],
     operation: Generator[Any, int, _T],

@@ -1,6 +1,7 @@
 """Operations on a connection: the one loop that drives them, and the C pairs.
 
-Owns the loop from a call that begins, over the waits, to what comes of it. Knows no
+Owns the loop from a call that begins, over the waits, to what comes of it. Its usual
+path is in C (csrc/wire/drive.c), and goes on here from all that is not usual. Knows no
 loop that waits, no socket and no state: the session that is passed in says whether an
 operation may begin and what becomes of the connection when one is interrupted.
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from . import _wire
 from .capi import ffi, lib
 from .errors import OperationTimeout
 from .wait import PAUSE, TIMEOUT, WRITE, Operation, Wait
@@ -56,40 +58,52 @@ class Driven(Protocol):
         """For events, the request to wait for them without a deadline."""
 
 
-def drive(
+#: Drives an operation to its end, whatever becomes of it; in C, see csrc/wire/drive.c.
+#:
+#: Args:
+#:     session: whose connection it is, a ``Driven``.
+#:     event: how it begins, see ``mariadb_nb.state``.
+#:     start: begins it; called with the arguments.
+#:     arguments: of ``start``.
+#:     resume: goes on after a wait; called with the bits that came true.
+#:     deadline: when to give up, in seconds of ``time.monotonic()``.
+#:     otherwise: a function, and its arguments behind the error that was raised: it
+#:         returns the operation that takes the place of this one, or None.
+#:
+#: Raises:
+#:     OperationTimeout: the deadline passed.
+#:     Error: what the operation itself raised.
+drive = _wire.drive
+
+
+def _go_on(
     session: Driven,
-    event: str,
-    start: Callable[..., Any],
-    arguments: tuple[Any, ...],
+    owner: object,
+    outcome: Any,
     resume: Callable[[int], Any],
-    deadline: float | None = None,
-    otherwise: tuple[Any, ...] | None = None,
+    deadline: float | None,
+    otherwise: tuple[Any, ...] | None,
 ) -> Operation[Any]:
-    """Drive an operation to its end, whatever becomes of it.
+    """Go on with what ``drive`` has begun, from anything that is not usual.
 
     Args:
-        session: whose connection it is.
-        event: how it begins, see ``mariadb_nb.state``.
-        start: begins it; called with the arguments.
-        arguments: of ``start``.
-        resume: goes on after a wait; called with the bits that came true.
-        deadline: when to give up, in seconds of ``time.monotonic()``.
-        otherwise: a function, and its arguments behind the error that was raised: it
-            returns the operation that takes the place of this one, or None.
-
-    Raises:
-        OperationTimeout: the deadline passed.
-        Error: what the operation itself raised.
+        session: as of ``drive``.
+        owner: who has the turn.
+        outcome: the events that are waited for, ``TIMEOUT`` if it is too late for that,
+            or the exception that was raised.
+        resume: as of ``drive``.
+        deadline: likewise.
+        otherwise: likewise.
     """
-    owner = object()
     try:  # also around the first and the last step: a signal may raise anywhere
-        session.enter(event, owner)
-        if deadline is not None and monotonic() >= deadline:
-            raise OperationTimeout(TIME_OVER)
-        outcome = start(*arguments)
+        if isinstance(outcome, BaseException):
+            try:
+                raise outcome
+            finally:
+                outcome = None  # or it would refer to itself by its traceback
         while type(outcome) is int:
             # Looked at here too: what is always ready would never time out.
-            if deadline is not None and monotonic() >= deadline:
+            if outcome == TIMEOUT or _is_late(deadline):
                 raise OperationTimeout(TIME_OVER)
             if not outcome:
                 yield PAUSE
@@ -123,6 +137,13 @@ def drive(
         if other is None:
             raise
     return (yield from other)
+
+
+def _is_late(deadline: float | None) -> bool:
+    return deadline is not None and monotonic() >= deadline
+
+
+_wire.drive_with(_go_on, _is_late)
 
 
 def _writable(session: Driven, deadline: float | None) -> Operation[int]:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from . import state
+from . import _wire, state
 from .errors import Busy, Deadlock
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _TRANSITIONS: Final = state.TRANSITIONS
 _TURN: Final = "turn"
 
 
-class Turns(ABC):
+class Turns(_wire.Turn, ABC):
     """One operation at a time, each to its end: the part of a session that sees to it.
 
     Attributes:

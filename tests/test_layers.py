@@ -42,10 +42,10 @@ ALLOWED = {
     "_attached": {"_wire", "capi"},
     "calling": {"errors", "wait"},
     "connecting": {"_attached", "calling", "capi", "errors", "wait"},
-    "operations": {"capi", "errors", "wait"},
+    "operations": {"_wire", "capi", "errors", "wait"},
     "rescue": {"errors", "wait"},
     "ahead": {"wait"},
-    "turns": {"errors", "state"},
+    "turns": {"_wire", "errors", "state"},
     "facts": {"_wire", "state"},
     "statements": {"_wire", "errors", "parameters"},
     "preparing": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from time import monotonic
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from scripted import Ends, Step, follow, ready, run, run_until
 from mariadb_nb.capi import ffi, lib, wait_for_mysql
 from mariadb_nb.errors import Busy, OperationTimeout, ProgrammingError
 from mariadb_nb.operations import Pair, drive
+from mariadb_nb.runners._common import ended
 from mariadb_nb.wait import PAUSE, READ, TIMEOUT, WRITE, Operation, Wait
 
 FD = 77
@@ -42,8 +44,9 @@ class Connection:
         self.log.append("leave")
 
     def abort(self, owner: object) -> None:
-        assert owner is self.owner
-        self.log.append("abort")
+        if owner is self.owner:
+            self.log.append("abort")
+            self.owner = None
 
     def recover(self, error: BaseException, owner: object) -> Operation[None]:
         if owner is not self.owner:
@@ -52,6 +55,7 @@ class Connection:
         for _ in range(self.recovery):
             yield Wait(FD, READ, None)
         self.log.append("recovered")
+        self.owner = None
 
     def notice_end(self) -> None:
         self.log.append("notice_end")
@@ -239,6 +243,87 @@ def test_letting_go_of_it_aborts(count: int) -> None:
     gc.collect()
     assert connection.log[-1] == "abort"
     assert connection.log.count("abort") == 1
+
+
+@pytest.mark.parametrize("steps", [(READ,), (0,)], ids=["in C", "in Python"])
+def test_it_is_not_run_from_within_itself(steps: Sequence[Step]) -> None:
+    connection = Connection(*steps)
+    operation = connection.drive()
+    refused: list[ValueError] = []
+
+    def meddle(ready: int) -> Any:
+        for call in (
+            lambda: operation.send(0),
+            lambda: operation.throw(KeyError()),
+            operation.close,
+        ):
+            with pytest.raises(ValueError, match="already") as raised:
+                call()
+            refused.append(raised.value)
+        return "done"
+
+    operation = drive(connection, "event", connection.start, (), meddle)
+    next(operation)
+    with pytest.raises(StopIteration, match="done"):
+        operation.send(READ)
+    assert len(refused) == 3
+
+
+def test_exception_thrown_in_before_it_begins_and_after_its_end() -> None:
+    connection = Connection()
+    operation = connection.drive()
+    for error in (KeyError, KeyError("another")):
+        with pytest.raises(KeyError):
+            operation.throw(error)
+        assert ended(operation)
+        with pytest.raises(StopIteration) as end:
+            next(operation)
+        assert end.value.value is None
+    assert connection.log == []
+
+
+def test_what_is_no_mask_and_no_exception() -> None:
+    connection = Connection(READ)
+    operation = connection.drive()
+    next(operation)
+    with pytest.raises(TypeError):
+        operation.send("ready")  # type: ignore[arg-type]
+    assert connection.log == [*BEGUN, TypeError, "recovered"]
+    operation = Connection(READ).drive()
+    next(operation)
+    with pytest.raises(TypeError):
+        operation.throw("error")  # type: ignore[call-overload]
+    operation.close()
+
+
+def test_waits_that_are_none() -> None:
+    connection = Connection(READ)
+    connection.waits = {READ: (FD, READ)}  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="Wait"):
+        next(connection.drive(1e12))
+    assert connection.log == [*BEGUN, TypeError, "recovered"]
+
+
+def test_an_operation_that_has_ended_holds_nothing() -> None:
+    connection = Connection(Ends("done"))
+    operation = connection.drive()
+    run(operation)
+    assert connection not in gc.get_referents(operation)
+
+
+def test_an_error_is_no_reference_cycle() -> None:
+    def fail(ready: int) -> Any:
+        raise LookupError
+
+    connection = Connection(READ)
+    operation = drive(connection, "event", connection.start, (), fail)
+    next(operation)
+    with pytest.raises(LookupError) as raised:
+        operation.send(READ)
+    frames = [frame for frame, _ in walk_tb(raised.value.__traceback__)]
+    assert len(frames) > 2
+    for frame in frames[1:]:
+        assert raised.value not in frame.f_locals.values(), frame
 
 
 def test_refusal_leaves_everything_as_it_was() -> None:

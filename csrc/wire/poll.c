@@ -6,7 +6,7 @@
  * operation goes on after one, is said there.  Knows nothing of connections.
  */
 
-#include "wire.h"
+#include "record.h"
 
 #ifndef _WIN32
 
@@ -128,20 +128,10 @@ poll_wait(PyObject *Py_UNUSED(module), PyObject *wait)
 static PyObject *
 interrupted(PyObject *clean_up, PyObject *operation)
 {
-    PyObject *type;
-    PyObject *value;
-    PyObject *traceback;
-    PyObject *outcome; /* new */
+    PyObject *error = wire_take_exception();                                            /* new */
+    PyObject *outcome = PyObject_CallFunctionObjArgs(clean_up, operation, error, NULL); /* new */
 
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback != NULL) {
-        PyException_SetTraceback(value, traceback);
-    }
-    outcome = PyObject_CallFunctionObjArgs(clean_up, operation, value, NULL);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
+    Py_XDECREF(error);
     return outcome;
 }
 

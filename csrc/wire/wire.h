@@ -36,6 +36,9 @@
  *     batch.c bulk.c bulk_value.c     many rows of parameters at once
  *     field.c feeder.c                or as the text that LOAD DATA reads, with its row
  *     connector.c  a connect under way; connect_thread.c its thread, which knows no Python
+ *     record.c     objects whose attributes C reads as fields
+ *     turn.c       how an operation begins and ends
+ *     drive.c      an operation on a connection, as long as it goes as usual
  *     poll.c       runs an operation by blocking the thread
  *     peek.c       what can be read from a socket
  *
@@ -88,6 +91,20 @@ typedef struct wire_state {
     PyObject *Enum;
     PyObject *DEFAULT; /* of mariadb_nb.constructors */
     PyObject *json_loads;
+    PyObject *go_on; /* of mariadb_nb.operations; see drive.c */
+    PyObject *is_late;
+    /* interned words: one that is made each time would fill the cache of methods */
+    PyObject *READY;
+    PyObject *BUSY;
+    PyObject *START;
+    PyObject *turn;
+    PyObject *waits;
+    PyObject *enter;
+    PyObject *leave;
+    PyObject *end;
+    PyObject *abort;
+    PyObject *close;
+    PyObject *throw;
     /* our own types */
     PyTypeObject *Reading;
     PyTypeObject *Reply;
@@ -99,6 +116,8 @@ typedef struct wire_state {
     PyTypeObject *Bulk;
     PyTypeObject *Connector;
     PyTypeObject *ArrowBatch;
+    PyTypeObject *Turn;
+    PyTypeObject *Drive;
 } wire_state;
 
 extern struct PyModuleDef wire_module;
@@ -116,6 +135,8 @@ int wire_add_connector(PyObject *module);
 int wire_add_login(PyObject *module);
 int wire_add_poll(PyObject *module);
 int wire_add_peek(PyObject *module);
+int wire_add_turn(PyObject *module);
+int wire_add_drive(PyObject *module);
 int wire_add_arrow(PyObject *module);
 int wire_add_arrow_rows(PyObject *module);
 

@@ -1,0 +1,108 @@
+/*
+ * record.c - the types of record.h: what is the same for all of them.
+ *
+ * Owns how long what is in their fields lives.  Knows no field.
+ */
+
+#include "record.h"
+
+int
+wire_fields_traverse(PyObject **fields, Py_ssize_t count, visitproc visit, void *arg)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_VISIT(fields[i]);
+    }
+    return 0;
+}
+
+void
+wire_fields_clear(PyObject **fields, Py_ssize_t count)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_CLEAR(fields[i]);
+    }
+}
+
+PyObject *
+wire_take_exception(void)
+{
+    PyObject *type;
+    PyObject *error;
+    PyObject *traceback;
+
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(error, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return error;
+}
+
+static int record_traverse(PyObject *self, visitproc visit, void *arg);
+
+/* How many fields there are: an object's own class may have come later. */
+static Py_ssize_t
+count_of(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    while (type->tp_traverse != record_traverse) {
+        type = type->tp_base;
+    }
+    return (type->tp_basicsize - (Py_ssize_t)WIRE_RECORD_SIZE(0)) / (Py_ssize_t)sizeof(PyObject *);
+}
+
+static int
+record_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return wire_fields_traverse(((wire_record *)self)->fields, count_of(self), visit, arg);
+}
+
+static int
+record_clear(PyObject *self)
+{
+    wire_fields_clear(((wire_record *)self)->fields, count_of(self));
+    return 0;
+}
+
+static void
+record_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    record_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyTypeObject *
+wire_add_record(PyObject *module, const char *name, const char *doc, int count,
+                PyMemberDef *members, PyMethodDef *methods)
+{
+    PyType_Slot slots[] = {
+        {Py_tp_doc, (void *)doc},
+        {Py_tp_dealloc, record_dealloc},
+        {Py_tp_traverse, record_traverse},
+        {Py_tp_clear, record_clear},
+        {Py_tp_members, members},
+        {Py_tp_methods, methods},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = name,
+        .basicsize = (int)WIRE_RECORD_SIZE((size_t)count),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+                 Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+
+    if (type != NULL && PyModule_AddType(module, type) < 0) {
+        Py_CLEAR(type);
+    }
+    return type;
+}
