@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import ref
 
-from . import parameters
+from . import _wire, parameters
 from ._results import END, Results
 from .errors import InterfaceError, ProgrammingError
 from .many import Many
@@ -22,7 +22,8 @@ from .state import GONE, RESULT
 
 if TYPE_CHECKING:
     from ._connection import ConnectionBase
-    from ._wire import Reading, Reply
+    from ._wire import Bound, Reply
+    from .statements import Entry
     from .wait import Operation
 
 Parameters = parameters.Parameters | None
@@ -33,7 +34,7 @@ PIECE: Final = 1000
 #: Seconds that a timeout may have, as in the options.
 LONGEST: Final = 1e9
 #: Stands for "the connection's default".
-DEFAULT: Final[Any] = object()
+DEFAULT: Final[Any] = _wire.UNSET
 
 
 def seconds(timeout: Any) -> float | None:
@@ -93,10 +94,11 @@ class CursorBase(Results):
         prepare: bool | None,
         prefetch: int = 0,
     ) -> None:
+        super().__init__()
         self._session = connection._session
         self._connection = connection
         self._row_factory = row_factory or connection._row_factory
-        self._reading: Reading = connection._reading(self._row_factory)
+        self._reading = connection._reading(self._row_factory)
         self._stream = bool(stream)
         self._me = ref(self)
         self._prepare = True if prefetch else prepare
@@ -123,6 +125,9 @@ class CursorBase(Results):
         prepare: bool | None = None,
     ) -> Operation[Any]:
         """The operation that executes a statement; ``_take`` takes what comes of it."""
+        usual = _wire.execution(self, sql, params, timeout, prepare)
+        if usual is not None:
+            return usual
         if self._closed:
             raise InterfaceError("the cursor is closed")
         if not isinstance(sql, str):
@@ -134,11 +139,25 @@ class CursorBase(Results):
             prepare = self._prepare
         entry = session.chosen(sql, prepare)
         bound = None
-        if entry is not None and entry.template is not None:
-            if params is not None:
-                bound = entry.template.bind(params, self._connection._encoders)
-            if bound is None and (params is not None or entry.template.count):
-                entry = None
+        if entry is not None and entry.template is not None and params is not None:
+            bound = entry.template.bind(params, self._connection._encoders)
+        return self._execute_bound(sql, params, timeout, prepare, entry, bound)
+
+    def _execute_bound(
+        self,
+        sql: str,
+        params: Parameters,
+        timeout: float | None,
+        prepare: bool | None,
+        entry: Entry | None,
+        bound: Bound | None,
+    ) -> Operation[Any]:
+        """The same once it is known what is prepared, and its parameters are bound."""
+        session = self._session
+        template = None if entry is None else entry.template
+        wanted = template is not None and (params is not None or template.count)
+        if wanted and bound is None:
+            entry = None
         try:
             text = self._text(sql, params) if entry is None else ""
         except ProgrammingError:
@@ -182,6 +201,21 @@ class CursorBase(Results):
         yield from session.settle_mode(sql, deadline)
         left = None if deadline is None else max(deadline - monotonic(), 0.0)
         return (yield from self._execute(sql, params, left, prepare))
+
+    def _unless_executed(
+        self,
+        error: BaseException,
+        entry: Entry,
+        sql: str,
+        params: Parameters,
+        deadline: float | None,
+    ) -> Operation[Any] | None:
+        """What takes the place of ``_wire.execution``, if it was not executed."""
+        text = self._text, sql, params
+        session = self._session
+        return session._unless_executed(
+            error, entry, session._as_text, text, self._reading, False, deadline
+        )
 
     def _text(self, sql: str, params: Parameters) -> bytes | str:
         """A statement as text, with its parameters."""

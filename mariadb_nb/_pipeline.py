@@ -69,6 +69,7 @@ class Result(Results):
     def __init__(
         self, connection: ConnectionBase, text: bytes, mode: int | None, passable: bool
     ) -> None:
+        super().__init__()
         self._connection = connection
         self._text = text
         self._mode = mode

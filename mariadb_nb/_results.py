@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from . import _wire
 from ._unique import Unique
 from .columns import Column, describe
 from .errors import InterfaceError, ProgrammingError
@@ -17,13 +18,12 @@ from .errors import InterfaceError, ProgrammingError
 if TYPE_CHECKING:
     from ._connection import ConnectionBase
     from ._wire import Reply
-    from .many import Many
 
 #: Comes after the last row: a row itself may be None.
 END: Final[Any] = object()
 
 
-class Results(Unique):
+class Results(_wire.CursorFields, Unique):
     """All results of a statement; ``_show`` makes one of them the current one."""
 
     #: How many rows ``fetchmany`` fetches.
@@ -31,12 +31,6 @@ class Results(Unique):
 
     _connection: ConnectionBase
 
-    _reply: Reply | None = None
-    _rows: list[Any] | None = None
-    #: Whether the last statement's rows stream.
-    _live = False
-    #: What came of executemany().
-    _many: Many | None = None
     # Of results that are there already: all of them, and which is the current one.
     _replies: Sequence[Reply] = ()
     _place = 0
@@ -44,6 +38,9 @@ class Results(Unique):
     _index = 0
     _before = 0
     _described: tuple[Reply | None, tuple[Column, ...] | None] = (None, None)
+
+    def __init__(self) -> None:
+        self._forget()
 
     def _forget(self) -> None:
         """Forget the last statement's results."""

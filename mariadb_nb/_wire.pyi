@@ -10,8 +10,12 @@ from collections.abc import (
 )
 from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar, final, overload
 
+from ._connection import ConnectionBase
+from ._cursor import CursorBase
+from .many import Many
 from .operations import Driven
-from .statements import Statements
+from .session import Session
+from .statements import Entry, Statements
 from .wait import Wait
 
 _T = TypeVar("_T")
@@ -282,6 +286,29 @@ class Turn:
     _status_is_old: bool
     _channel: Any
 
+class CursorFields:
+    _session: Session
+    _connection: ConnectionBase
+    _reading: Reading
+    _prepare: bool | None
+    _stream: bool
+    _closed: bool
+    _live: bool  # whether the last statement's rows stream
+    _reply: Reply | None
+    _rows: list[Any] | None
+    _many: Many | None  # what came of executemany()
+
+class StatementsFields:
+    epoch: int
+    entries: dict[str, Entry]
+    order: int
+
+class EntryFields:
+    automatic: bool
+    template: Template | None
+    statement: Statement | None
+    used: int
+
 @final
 class Drive(Generator[Wait, int, Any]):
     def send(self, ready: int, /) -> Wait: ...
@@ -300,6 +327,18 @@ def drive(
     otherwise: tuple[Any, ...] | None = None,
     /,
 ) -> Drive: ...
+
+#: A ``timeout=`` that was not given.
+UNSET: Final[Any]
+
+def execution(
+    cursor: CursorBase,
+    sql: str,
+    params: Any,
+    timeout: float | None,
+    prepare: bool | None,
+    /,
+) -> Drive | None: ...
 def drive_with(
     go_on: Callable[..., Generator[Wait, int, Any]],
     is_late: Callable[[float | None], bool],

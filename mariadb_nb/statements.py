@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from . import parameters
+from . import _wire, parameters
 from .errors import DataError, ProgrammingError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _VARIABLE: Final = 1 << 32
 _PATIENCE: Final = 100
 
 
-class Entry:
+class Entry(_wire.EntryFields):
     """What is known of a statement's text.
 
     Attributes:
@@ -68,7 +68,7 @@ class Entry:
         used: when it was executed last, as the order of executions counts.
     """
 
-    __slots__ = ("automatic", "sql", "statement", "template", "unsettling", "used")
+    __slots__ = ("sql", "unsettling")
 
     def __init__(self, sql: str, template: Template | None) -> None:
         self.sql = sql
@@ -119,7 +119,7 @@ def scanned(sql: str, mode: int) -> Template | None:
     return None if template.preparable is None else template
 
 
-class Statements:
+class Statements(_wire.StatementsFields):
     """The statements of one connection.
 
     Args:

@@ -83,9 +83,10 @@ ALLOWED = {
     },
     # Layer 3
     "runners": {"_wire", "runners", "wait"},
-    "_results": {"_unique", "columns", "errors"},
+    "_results": {"_unique", "_wire", "columns", "errors"},
     "many": {"ahead", "errors", "parameters", "state"},
     "_cursor": {
+        "_wire",
         "_results",
         "errors",
         "many",

@@ -114,10 +114,25 @@ wire_add_turn(PyObject *module)
     const struct {
         PyObject **at;
         const char *name;
-    } names[] = {{&state->READY, "READY"}, {&state->BUSY, "BUSY"},   {&state->START, "start"},
-                 {&state->turn, "turn"},   {&state->waits, "waits"}, {&state->enter, "enter"},
-                 {&state->leave, "leave"}, {&state->end, "_end"},    {&state->abort, "abort"},
-                 {&state->close, "close"}, {&state->throw, "throw"}};
+    } names[] = {{&state->READY, "READY"},
+                 {&state->BUSY, "BUSY"},
+                 {&state->START, "start"},
+                 {&state->turn, "turn"},
+                 {&state->waits, "waits"},
+                 {&state->enter, "enter"},
+                 {&state->leave, "leave"},
+                 {&state->end, "_end"},
+                 {&state->abort, "abort"},
+                 {&state->close, "close"},
+                 {&state->throw, "throw"},
+                 {&state->encoders, "_encoders"},
+                 {&state->bind, "bind"},
+                 {&state->deadline, "_deadline"},
+                 {&state->timeout, "timeout"},
+                 {&state->execute, "execute"},
+                 {&state->resume, "resume"},
+                 {&state->unless, "_unless_executed"},
+                 {&state->execute_bound, "_execute_bound"}};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         *names[i].at = PyUnicode_InternFromString(names[i].name);

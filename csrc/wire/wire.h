@@ -39,6 +39,7 @@
  *     record.c     objects whose attributes C reads as fields
  *     turn.c       how an operation begins and ends
  *     drive.c      an operation on a connection, as long as it goes as usual
+ *     usual.c      a cursor executes a statement that is prepared already
  *     poll.c       runs an operation by blocking the thread
  *     peek.c       what can be read from a socket
  *
@@ -93,6 +94,7 @@ typedef struct wire_state {
     PyObject *json_loads;
     PyObject *go_on; /* of mariadb_nb.operations; see drive.c */
     PyObject *is_late;
+    PyObject *UNSET; /* a timeout= that was not given */
     /* interned words: one that is made each time would fill the cache of methods */
     PyObject *READY;
     PyObject *BUSY;
@@ -105,6 +107,14 @@ typedef struct wire_state {
     PyObject *abort;
     PyObject *close;
     PyObject *throw;
+    PyObject *encoders;
+    PyObject *bind;
+    PyObject *deadline;
+    PyObject *timeout;
+    PyObject *execute;
+    PyObject *resume;
+    PyObject *unless;
+    PyObject *execute_bound;
     /* our own types */
     PyTypeObject *Reading;
     PyTypeObject *Reply;
@@ -118,6 +128,9 @@ typedef struct wire_state {
     PyTypeObject *ArrowBatch;
     PyTypeObject *Turn;
     PyTypeObject *Drive;
+    PyTypeObject *CursorFields;
+    PyTypeObject *Known;
+    PyTypeObject *Entry;
 } wire_state;
 
 extern struct PyModuleDef wire_module;
@@ -137,6 +150,7 @@ int wire_add_poll(PyObject *module);
 int wire_add_peek(PyObject *module);
 int wire_add_turn(PyObject *module);
 int wire_add_drive(PyObject *module);
+int wire_add_usual(PyObject *module);
 int wire_add_arrow(PyObject *module);
 int wire_add_arrow_rows(PyObject *module);
 

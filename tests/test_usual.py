@@ -1,0 +1,141 @@
+"""The usual path of a prepared statement in C, and that all else is left to Python."""
+
+from __future__ import annotations
+
+import gc
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from worlds import World, in_every_world
+
+import mariadb_nb
+from mariadb_nb._wire import UNSET, Drive, execution
+from mariadb_nb.errors import Busy, ProgrammingError
+from mariadb_nb.server import TemporaryServer
+
+SQL = "SELECT seq FROM seq_1_to_9 WHERE seq = ?"
+
+
+@pytest.fixture
+def cursor(mariadb_server: TemporaryServer) -> Iterator[mariadb_nb.Cursor]:
+    """A cursor of a connection on which ``SQL`` is prepared."""
+    user = mariadb_server.users["native"]
+    with mariadb_nb.connect(
+        unix_socket=mariadb_server.socket,
+        user=user.name,
+        password=user.password,
+        prepare_threshold=1,
+        database="test",
+    ) as conn:
+        cur = conn.cursor()
+        cur.execute(SQL, (1,))
+        yield cur
+
+
+def test_what_is_prepared_is_executed(cursor: mariadb_nb.Cursor) -> None:
+    cursor.execute(SQL, (2,))
+    operation = execution(cursor, SQL, (3,), UNSET, None)
+    assert type(operation) is Drive
+    assert cursor._rows is None, "the last result is forgotten"
+    (reply,) = cursor._run(operation)
+    assert reply.rows == [(3,)]
+
+
+def test_with_a_deadline(cursor: mariadb_nb.Cursor) -> None:
+    for timeout in (None, 10, 10.5):
+        operation = execution(cursor, SQL, (4,), timeout, None)
+        assert operation is not None
+        (reply,) = cursor._run(operation)
+        assert reply.rows == [(4,)]
+    with pytest.raises(mariadb_nb.OperationTimeout):
+        cursor.execute(SQL, (4,), timeout=0)
+    assert cursor.execute(SQL, (5,)).fetchall() == [(5,)]
+    with pytest.raises(ProgrammingError, match="timeout"):
+        cursor.execute(SQL, (4,), timeout=-1)
+
+
+UNUSUAL: dict[str, Callable[[mariadb_nb.Cursor], Any]] = {
+    "no parameters": lambda cur: execution(cur, SQL, None, UNSET, None),
+    "as text": lambda cur: execution(cur, SQL, (1,), UNSET, False),
+    "not prepared": lambda cur: execution(cur, f"{SQL} ", (1,), UNSET, None),
+    "a backslash": lambda cur: execution(cur, SQL + r" -- \ ", (1,), UNSET, None),
+    "no text": lambda cur: execution(cur, SQL.encode(), (1,), UNSET, None),  # type: ignore[arg-type]
+    "no cursor": lambda cur: execution(object(), SQL, (1,), UNSET, None),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("call", UNUSUAL.values(), ids=UNUSUAL)
+def test_what_is_not_usual_is_left_alone(
+    cursor: mariadb_nb.Cursor, call: Callable[[mariadb_nb.Cursor], Any]
+) -> None:
+    before = cursor._rows, cursor._session.statements.order
+    assert call(cursor) is None
+    assert (cursor._rows, cursor._session.statements.order) == before
+
+
+def test_cursors_that_are_not_usual(cursor: mariadb_nb.Cursor) -> None:
+    conn = cursor.connection
+    closed = conn.cursor()
+    closed.close()
+    for other in (conn.cursor(stream=True), conn.cursor(prepare=False), closed):
+        assert execution(other, SQL, (1,), UNSET, None) is None
+
+
+def test_what_others_have_changed_is_noticed(cursor: mariadb_nb.Cursor) -> None:
+    conn = cursor.connection
+    conn.cursor(prepare=False).execute("SET sql_mode = ANSI")
+    assert execution(cursor, SQL, (1,), UNSET, None) is None
+    assert cursor.execute(SQL, (6,)).fetchall() == [(6,)]
+
+
+def test_only_one_operation_at_a_time(cursor: mariadb_nb.Cursor) -> None:
+    first = execution(cursor, SQL, (1,), UNSET, None)
+    assert first is not None
+    second = cursor._execute(SQL, (2,), UNSET)
+    wait = next(first)
+    with pytest.raises(Busy):
+        next(second)
+    assert execution(cursor, SQL, (2,), UNSET, None) is None, "it is not ready"
+
+    def rest() -> Any:
+        ready = yield wait
+        while True:
+            try:
+                ready = yield first.send(ready)
+            except StopIteration as end:
+                return end.value
+
+    (reply,) = cursor._run(rest())
+    assert reply.rows == [(1,)]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_let_go_of(cursor: mariadb_nb.Cursor, begun: bool) -> None:
+    """What has begun breaks the connection; what has not is as if it never was."""
+    operation = execution(cursor, SQL, (1,), UNSET, None)
+    assert operation is not None
+    if begun:
+        next(operation)
+    cycle: list[Any] = [operation]
+    cycle.append(cycle)
+    del operation, cycle
+    gc.collect()
+    assert cursor._session.state == ("BROKEN" if begun else "READY")
+    assert cursor._session._turn == {}
+
+
+@in_every_world
+async def test_what_is_read_from_is_read_once(world: World) -> None:
+    conn = await world.connect(autocommit=True, prepare_threshold=1)
+    cur = conn.cursor()
+    table = await world.table("a TEXT")
+    sql = f"INSERT INTO {table} VALUES (?)"
+    await cur.execute(sql, ("text",))
+    for _ in range(2):
+        await cur.execute(sql, (io.StringIO("read once"),), prepare=True)
+        await cur.execute(sql, ("text",))
+    await cur.execute(f"SELECT a FROM {table}")
+    texts = [text for (text,) in await cur.fetchall()]
+    assert texts == ["text", "read once", "text", "read once", "text"]
