@@ -7,6 +7,7 @@ counted before and after many more.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import io
@@ -400,6 +401,30 @@ def connected(transport: str, **more: Any) -> mariadb_nb.Connection:
         way["tls_ca"] = server.ca_file
     way.update(user=user.name, password=user.password, database="test", **more)
     return mariadb_nb.connect(**way)
+
+
+@CASES
+def executions(transport: str) -> None:
+    """Of what is prepared: as usual, refused by the server, late and let go of."""
+    conn = connected(transport, autocommit=True, prepare_threshold=1)
+    conn.execute("CREATE TEMPORARY TABLE leak (a INT PRIMARY KEY)")
+    cur = conn.cursor()
+
+    def step() -> None:
+        for _ in range(10):
+            cur.execute("SELECT seq FROM seq_1_to_9 WHERE seq = ?", (3,))
+            assert cur.fetchone() == (3,)
+        cur.execute("DELETE FROM leak WHERE a = ?", (1,), timeout=60)
+        for _ in range(2):
+            outcome_of(lambda: cur.execute("INSERT INTO leak VALUES (?)", (1,)))
+        outcome_of(lambda: cur.execute("DELETE FROM leak WHERE a = ?", (1,), timeout=0))
+        outcome_of(lambda: cur.execute("DELETE FROM leak WHERE a = ?", (1, 2)))
+        cur._execute("DELETE FROM leak WHERE a = ?", (1,), None).close()
+        with contextlib.suppress(KeyError):
+            cur._execute("DELETE FROM leak WHERE a = ?", (1,), None).throw(KeyError())
+
+    repeat(step)
+    conn.close()
 
 
 @CASES
