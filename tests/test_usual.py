@@ -16,6 +16,8 @@ from mariadb_nb.errors import Busy, ProgrammingError
 from mariadb_nb.server import TemporaryServer
 
 SQL = "SELECT seq FROM seq_1_to_9 WHERE seq = ?"
+#: Its reply has to be waited for.
+SLOW = "SELECT seq + SLEEP(0.2) AS seq FROM seq_1_to_9 WHERE seq = ?"
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def cursor(mariadb_server: TemporaryServer) -> Iterator[mariadb_nb.Cursor]:
         database="test",
     ) as conn:
         cur = conn.cursor()
+        cur.execute(SLOW, (1,))
         cur.execute(SQL, (1,))
         yield cur
 
@@ -91,7 +94,7 @@ def test_what_others_have_changed_is_noticed(cursor: mariadb_nb.Cursor) -> None:
 
 
 def test_only_one_operation_at_a_time(cursor: mariadb_nb.Cursor) -> None:
-    first = execution(cursor, SQL, (1,), UNSET, None)
+    first = execution(cursor, SLOW, (1,), UNSET, None)
     assert first is not None
     second = cursor._execute(SQL, (2,), UNSET)
     wait = next(first)
@@ -114,7 +117,7 @@ def test_only_one_operation_at_a_time(cursor: mariadb_nb.Cursor) -> None:
 @pytest.mark.parametrize("begun", [False, True])
 def test_let_go_of(cursor: mariadb_nb.Cursor, begun: bool) -> None:
     """What has begun breaks the connection; what has not is as if it never was."""
-    operation = execution(cursor, SQL, (1,), UNSET, None)
+    operation = execution(cursor, SLOW, (1,), UNSET, None)
     assert operation is not None
     if begun:
         next(operation)
