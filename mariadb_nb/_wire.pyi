@@ -1,14 +1,25 @@
 """Types of ``mariadb_nb._wire``, the driver's part in C (csrc/wire)."""
 
+import asyncio
 from collections.abc import (
     Callable,
     Collection,
+    Coroutine,
     Generator,
     Iterable,
     Iterator,
     Mapping,
 )
-from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar, final, overload
+from typing import (
+    Any,
+    Final,
+    Literal,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
 
 from ._connection import ConnectionBase
 from ._cursor import CursorBase
@@ -344,6 +355,33 @@ def drive_with(
     is_late: Callable[[float | None], bool],
     /,
 ) -> None: ...
+
+class RunnerFields:
+    _loop: asyncio.AbstractEventLoop | None
+    _current: Run[Any] | None
+    _wait: Wait | None
+    _usual: Wait | None
+    _reads: bool
+    _once: int | None
+    _error: BaseException | None
+    _interruption: asyncio.CancelledError | None
+    def run(self, operation: Generator[Wait, int, _T], /) -> Run[_T]: ...
+    def _advance(self, what: int | BaseException, /) -> None: ...
+    def _readable(self) -> None: ...
+
+@final
+class Run(Coroutine[Any, Any, _T]):
+    operation: Generator[Wait, int, _T]
+    def __await__(self) -> Generator[Any, Any, _T]: ...
+    def send(self, value: Any, /) -> Any: ...
+    def throw(  # type: ignore[override]  # what others pass behind it is no use
+        self, error: BaseException | type[BaseException], /
+    ) -> NoReturn: ...
+    def close(self) -> None: ...
+    def cancel(self, msg: object = None) -> bool: ...
+    def result(self) -> None: ...
+
+def run_with(get_running_loop: Callable[[], asyncio.AbstractEventLoop], /) -> None: ...
 def poll_run(
     clean_up: Callable[[Generator[Any, int, _T], BaseException], NoReturn],
     operation: Generator[Any, int, _T],

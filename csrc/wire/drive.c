@@ -10,8 +10,6 @@
 
 #include "record.h"
 
-enum { READ = 1, WRITE = 2, TIMEOUT = 8 };
-
 enum stage {
     NEW,
     WAITING,
@@ -170,7 +168,7 @@ take(wire_drive *self, PyObject *got, PyObject **outcome)
     }
     self->events = (int)PyLong_AsLong(got);
     late = is_late(self);
-    if (late != 0 || self->events == 0 || self->events == WRITE) {
+    if (late != 0 || self->events == 0 || self->events == WIRE_WRITE) {
         if (late < 0) {
             Py_SETREF(got, wire_take_exception());
         }
@@ -201,7 +199,7 @@ begin(wire_drive *self, PyObject **outcome)
         return hand_over(self, wire_take_exception(), outcome);
     }
     if (late) {
-        return hand_over(self, PyLong_FromLong(READ), outcome); /* where that is raised */
+        return hand_over(self, PyLong_FromLong(WIRE_READ), outcome); /* where that is raised */
     }
     return take(self, PyObject_Call(self->fields[START], self->fields[ARGUMENTS], NULL), outcome);
 }
@@ -215,8 +213,8 @@ resume(wire_drive *self, PyObject *mask, PyObject **outcome)
     if (ready == -1 && PyErr_Occurred()) {
         return hand_over(self, wire_take_exception(), outcome);
     }
-    if (ready & TIMEOUT) {
-        return hand_over(self, PyLong_FromLong(TIMEOUT), outcome);
+    if (ready & WIRE_TIMEOUT) {
+        return hand_over(self, PyLong_FromLong(WIRE_TIMEOUT), outcome);
     }
     if (ready == 0) {
         return take(self, PyLong_FromLong(self->events), outcome);
@@ -262,31 +260,13 @@ drive_am_send(wire_drive *self, PyObject *value, PyObject **outcome)
     return how;
 }
 
-/* As a generator's methods return it. */
-static PyObject *
-as_generator(PySendResult how, PyObject *outcome)
-{
-    PyObject *stop; /* new */
-
-    if (how != PYGEN_RETURN) {
-        return outcome;
-    }
-    stop = PyObject_CallOneArg(PyExc_StopIteration, outcome);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-    }
-    Py_XDECREF(stop);
-    Py_DECREF(outcome);
-    return NULL;
-}
-
 static PyObject *
 drive_send(wire_drive *self, PyObject *value)
 {
     PyObject *outcome;
     const PySendResult how = drive_am_send(self, value, &outcome);
 
-    return as_generator(how, outcome);
+    return wire_as_generator(how, outcome);
 }
 
 static PyObject *
@@ -296,34 +276,30 @@ drive_next(wire_drive *self)
 }
 
 static PyObject *
-drive_throw(wire_drive *self, PyObject *argument)
+drive_throw(wire_drive *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    PyObject *error = PyExceptionClass_Check(argument) ? PyObject_CallNoArgs(argument)
-                                                       : Py_NewRef(argument); /* new */
-    PyObject *outcome = NULL;                                                 /* new */
+    PyObject *outcome = NULL; /* new */
     PySendResult how = PYGEN_ERROR;
 
-    if (error != NULL && !PyExceptionInstance_Check(error)) {
-        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
-    }
-    if (PyErr_Occurred() || go_inside(self) < 0) {
-        Py_XDECREF(error);
+    if (go_inside(self) < 0) {
         return NULL;
     }
-    if (self->stage == WAITING) {
-        how = hand_over(self, Py_NewRef(error), &outcome);
+    if (wire_raise_thrown(arguments, count) == 0) {
+        if (self->stage == WAITING) {
+            how = hand_over(self, wire_take_exception(), &outcome);
+        }
+        else if (self->stage == ELSEWHERE) {
+            PyObject *error = wire_take_exception(); /* new */
+            outcome = PyObject_CallMethodOneArg(self->fields[REST], self->state->throw, error);
+            how = outcome != NULL ? PYGEN_NEXT : end(self, PYGEN_ERROR);
+            Py_DECREF(error);
+        }
+        else { /* nothing has begun, or all is over */
+            end(self, PYGEN_ERROR);
+        }
     }
-    else if (self->stage == ELSEWHERE) {
-        outcome = PyObject_CallMethodOneArg(self->fields[REST], self->state->throw, error);
-        how = outcome != NULL ? PYGEN_NEXT : end(self, PYGEN_ERROR);
-    }
-    else { /* nothing has begun, or all is over */
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-        end(self, PYGEN_ERROR);
-    }
-    Py_DECREF(error);
     self->inside = 0;
-    return as_generator(how, outcome);
+    return wire_as_generator(how, outcome);
 }
 
 static PyObject *
@@ -400,7 +376,7 @@ drive_frame(wire_drive *self, void *Py_UNUSED(closure))
 static PyMethodDef drive_methods[] = {
     {"send", (PyCFunction)drive_send, METH_O,
      PyDoc_STR("send($self, ready, /)\n--\n\nGo on after a wait.")},
-    {"throw", (PyCFunction)drive_throw, METH_O,
+    {"throw", (PyCFunction)(void (*)(void))drive_throw, METH_FASTCALL,
      PyDoc_STR("throw($self, error, /)\n--\n\nGo on with an exception.")},
     {"close", (PyCFunction)drive_close, METH_NOARGS,
      PyDoc_STR("close($self, /)\n--\n\nEnd it at once.")},

@@ -40,6 +40,63 @@ wire_take_exception(void)
     return error;
 }
 
+/* As generators do: an instance, or a class with what it is made of, and a traceback. */
+int
+wire_raise_thrown(PyObject *const *arguments, Py_ssize_t count)
+{
+    PyObject *value = count > 1 ? arguments[1] : NULL;
+    PyObject *traceback = count > 2 && arguments[2] != Py_None ? arguments[2] : NULL;
+
+    if (count > 0 && count < 4 && PyExceptionInstance_Check(arguments[0]) &&
+        (value == NULL || value == Py_None)) {
+        PyErr_Restore(
+            Py_NewRef(PyExceptionInstance_Class(arguments[0])), Py_NewRef(arguments[0]),
+            traceback != NULL ? Py_NewRef(traceback) : PyException_GetTraceback(arguments[0]));
+    }
+    else if (count > 0 && count < 4 && PyExceptionClass_Check(arguments[0])) {
+        PyErr_Restore(Py_NewRef(arguments[0]), Py_XNewRef(value), Py_XNewRef(traceback));
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+wire_as_generator(PySendResult how, PyObject *outcome)
+{
+    PyObject *stop; /* new */
+
+    if (how != PYGEN_RETURN) {
+        return outcome;
+    }
+    stop = PyObject_CallOneArg(PyExc_StopIteration, outcome);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+    }
+    Py_XDECREF(stop);
+    Py_DECREF(outcome);
+    return NULL;
+}
+
+PySendResult
+wire_as_sent(PyObject **outcome)
+{
+    PyObject *stop; /* new */
+
+    if (*outcome != NULL) {
+        return PYGEN_NEXT;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return PYGEN_ERROR;
+    }
+    stop = wire_take_exception();
+    *outcome = PyObject_GetAttrString(stop, "value");
+    Py_DECREF(stop);
+    return *outcome != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
 static int record_traverse(PyObject *self, visitproc visit, void *arg);
 
 /* How many fields there are: an object's own class may have come later. */

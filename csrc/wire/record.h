@@ -35,6 +35,13 @@ void wire_fields_clear(PyObject **fields, Py_ssize_t count);
 /* The exception that is set, which is none any more: new. */
 PyObject *wire_take_exception(void);
 
+/* Sets the exception that throw() has been called with.  Returns 0, or -1: it was none. */
+int wire_raise_thrown(PyObject *const *arguments, Py_ssize_t count);
+
+/* What a method of generators returns, from what PyIter_Send() does, and the other way. */
+PyObject *wire_as_generator(PySendResult how, PyObject *outcome);
+PySendResult wire_as_sent(PyObject **outcome);
+
 /* What is in a field: new, or NULL without an exception. */
 static inline PyObject *
 wire_get(PyObject *self, int field)
@@ -69,6 +76,9 @@ wire_set(PyObject *self, int field, PyObject *value)
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old); /* which may run code in Python */
 }
+
+/* What can be waited for, as mariadb_nb.wait has it. */
+enum { WIRE_READ = 1, WIRE_WRITE = 2, WIRE_TIMEOUT = 8 };
 
 /* ---- turn.c, drive.c -------------------------------------------------------------- */
 

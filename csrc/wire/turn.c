@@ -132,7 +132,14 @@ wire_add_turn(PyObject *module)
                  {&state->execute, "execute"},
                  {&state->resume, "resume"},
                  {&state->unless, "_unless_executed"},
-                 {&state->execute_bound, "_execute_bound"}};
+                 {&state->execute_bound, "_execute_bound"},
+                 {&state->move_to, "_move_to"},
+                 {&state->ask, "_ask"},
+                 {&state->cancel, "_cancel"},
+                 {&state->fail, "_fail"},
+                 {&state->stop_reading, "_stop_reading"},
+                 {&state->unasked, "_unasked"},
+                 {&state->unwatch, "_unwatch"}};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         *names[i].at = PyUnicode_InternFromString(names[i].name);

@@ -39,6 +39,7 @@
  *     record.c     objects whose attributes C reads as fields
  *     turn.c       how an operation begins and ends
  *     drive.c      an operation on a connection, as long as it goes as usual
+ *     run.c        a task awaits an operation on asyncio, as long as that goes as usual
  *     usual.c      a cursor executes a statement that is prepared already
  *     poll.c       runs an operation by blocking the thread
  *     peek.c       what can be read from a socket
@@ -94,6 +95,7 @@ typedef struct wire_state {
     PyObject *json_loads;
     PyObject *go_on; /* of mariadb_nb.operations; see drive.c */
     PyObject *is_late;
+    PyObject *get_running_loop; /* of asyncio, if it is used */
     PyObject *UNSET; /* a timeout= that was not given */
     /* interned words: one that is made each time would fill the cache of methods */
     PyObject *READY;
@@ -115,6 +117,13 @@ typedef struct wire_state {
     PyObject *resume;
     PyObject *unless;
     PyObject *execute_bound;
+    PyObject *move_to;
+    PyObject *ask;
+    PyObject *cancel;
+    PyObject *fail;
+    PyObject *stop_reading;
+    PyObject *unasked;
+    PyObject *unwatch;
     /* our own types */
     PyTypeObject *Reading;
     PyTypeObject *Reply;
@@ -128,6 +137,8 @@ typedef struct wire_state {
     PyTypeObject *ArrowBatch;
     PyTypeObject *Turn;
     PyTypeObject *Drive;
+    PyTypeObject *RunnerFields;
+    PyTypeObject *Run;
     PyTypeObject *CursorFields;
     PyTypeObject *Known;
     PyTypeObject *Entry;
@@ -150,6 +161,7 @@ int wire_add_poll(PyObject *module);
 int wire_add_peek(PyObject *module);
 int wire_add_turn(PyObject *module);
 int wire_add_drive(PyObject *module);
+int wire_add_run(PyObject *module);
 int wire_add_usual(PyObject *module);
 int wire_add_arrow(PyObject *module);
 int wire_add_arrow_rows(PyObject *module);

@@ -4,21 +4,20 @@ Owns what one connection has registered with the event loop. Knows no connection
 library.
 
 An operation is resumed right in the callback of the loop, in the context of the task
-that waits for it. The task sleeps meanwhile in a ``_Parked``, which is a future as far
-as a task can tell, and is woken once: at the operation's end, and directly. A future
-for each wait would cost several times as much, and one for each operation another turn
-of the loop.
+that waits for it. That, and how the task sleeps meanwhile, is in C: ``RunnerFields``
+and ``Run`` in csrc/wire/run.c. They do all there is to do as long as the operation
+waits for the descriptor that is watched already; whatever else it wants is done here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextvars import Context
+from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import Any, Final, Literal, NoReturn, Self, TypeVar
 
+from .. import _wire
 from ..wait import READ, TIMEOUT, WRITE, Operation, Wait
 
 _T = TypeVar("_T")
@@ -27,88 +26,35 @@ _T = TypeVar("_T")
 _TURN: Final = 16
 
 
-class _Parked:
-    """What a task waits for while its operation runs.
+_wire.run_with(asyncio.get_running_loop)
 
-    The protocol is that of asyncio for futures that are not its own: the task finds
-    ``_asyncio_future_blocking`` set, leaves its wake-up function and the context to run
-    it in, and calls ``cancel`` when it is cancelled.
+
+class Runner(_wire.RunnerFields):
+    """Runs the operations of one connection on the running loop, one at a time.
+
+    ``await run(operation)`` runs an operation to its end and returns what it returns.
+    If the task is cancelled, the operation gets the CancelledError and goes on until it
+    has cleaned up. Further cancellations are absorbed meanwhile. It raises
+
+    - asyncio.CancelledError: the task was cancelled. What went wrong in the clean-up is
+      the context of this exception.
+    - RuntimeError: another operation is under way, or the connection is registered with
+      another loop that runs.
+    - what the operation raises.
     """
 
     __slots__ = (
-        "_asyncio_future_blocking",
-        "_interrupt",
-        "_loop",
-        "_wakeup",
-        "context",
-    )
-
-    context: Context
-
-    def __init__(self, interrupt: Callable[[asyncio.CancelledError], None]) -> None:
-        self._asyncio_future_blocking = False
-        self._interrupt = interrupt
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._wakeup: Callable[[_Parked], object] | None = None
-
-    def __await__(self) -> Generator[_Parked, None, None]:
-        self._asyncio_future_blocking = True
-        yield self
-
-    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Belong to ``loop``: a task compares it with its own."""
-        self._loop = loop
-
-    def add_done_callback(
-        self, wakeup: Callable[[_Parked], object], *, context: Context
-    ) -> None:
-        self._wakeup = wakeup
-        self.context = context
-
-    def wake(self) -> None:
-        """Let the task run; it may well park here again before this returns."""
-        wakeup, self._wakeup = self._wakeup, None
-        assert wakeup is not None
-        self.context.run(wakeup, self)
-
-    def cancel(self, msg: object = None) -> Literal[True]:
-        """Promise the task that the wait ends with a CancelledError."""
-        self._interrupt(asyncio.CancelledError(*(() if msg is None else (msg,))))
-        return True
-
-    def result(self) -> None:
-        """Let the task go on: ``Runner.run`` knows the outcome."""
-
-
-class Runner:
-    """Runs the operations of one connection on the running loop, one at a time."""
-
-    __slots__ = (
         "_due",
-        "_error",
-        "_interruption",
         "_kept",
-        "_loop",
         "_on_readable",
-        "_once",
-        "_operation",
-        "_parked",
         "_reading",
-        "_reads",
-        "_send",
         "_shielded",
         "_timer",
         "_turn",
-        "_usual",
-        "_value",
-        "_wait",
     )
-
-    _send: Callable[[int], Wait]
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._parked = _Parked(self._interrupt)
         # The connection's own descriptor; whether the loop watches it; whether
         # somebody waits for that.
         self._kept = -1
@@ -119,13 +65,12 @@ class Runner:
         self._on_readable: Callable[[], object] | None = None
         # The operation under way, what it waits for, what is registered for this wait
         # alone, and how it was interrupted and ended.
-        self._operation: Operation[Any] | None = None
+        self._current: _wire.Run[Any] | None = None
         self._wait: Wait | None = None
-        self._once = 0
+        self._once: int | None = None
         self._turn: asyncio.Handle | None = None
         self._interruption: asyncio.CancelledError | None = None
         self._shielded = False
-        self._value: Any = None
         self._error: BaseException | None = None
         # One timer for all waits: it may be due too early, but never too late.
         self._timer: asyncio.TimerHandle | None = None
@@ -160,7 +105,6 @@ class Runner:
         heir._kept = self._kept
         if loop is not None and not loop.is_closed():
             heir._loop = loop
-            heir._parked.bind(loop)
             if self._reading:
                 loop.add_reader(heir._kept, heir._readable)
                 heir._reading, self._reading = True, False
@@ -177,58 +121,6 @@ class Runner:
             self._loop.add_reader(self._kept, self._readable)
             self._reading = True
 
-    async def run(self, operation: Operation[_T]) -> _T:
-        """Run ``operation`` to its end and return what it returns.
-
-        If the task is cancelled, the operation gets the CancelledError and goes on
-        until it has cleaned up. Further cancellations are absorbed meanwhile.
-
-        Raises:
-            asyncio.CancelledError: the task was cancelled. What went wrong in the
-                clean-up is the context of this exception.
-            RuntimeError: another operation is under way, or the connection is
-                registered with another loop that runs.
-            Exception: what the operation raises.
-        """
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._move_to(loop)
-        try:
-            wait = next(operation)
-        except StopIteration as stop:
-            value: _T = stop.value
-            return value
-        except BaseException:
-            # It may have closed the descriptor. If another operation waits for it,
-            # this one has been refused and has not touched it.
-            if self._operation is None:
-                self._stop_reading()
-            raise
-        if self._operation is not None:
-            operation.close()
-            raise RuntimeError("another operation is under way on this connection")
-        self._operation = operation
-        self._send = operation.send
-        try:
-            if wait is self._usual:
-                self._wait, self._reads = wait, True  # as _ask() does
-            else:
-                self._ask(wait)
-            await self._parked
-            if self._error is None and self._interruption is None:
-                return self._value  # type: ignore[no-any-return]
-            self._raise()
-        except BaseException:
-            # Also when the loop refused to wait, or when the task was destroyed.
-            self._unwatch()
-            self._stop_reading()
-            self._error = self._interruption = None
-            operation.close()
-            raise
-        finally:
-            self._operation = self._wait = self._value = None
-            self._reads = False
-
     async def run_shielded(self, operation: Operation[_T]) -> _T:
         """Run a clean-up to its end; a cancellation that comes meanwhile comes after.
 
@@ -242,12 +134,11 @@ class Runner:
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         old, kept = self._loop, self._kept
-        if self._operation is not None and old is not None and old.is_closed():
+        if self._current is not None and old is not None and old.is_closed():
             # It waits for a loop that will never turn again.
-            operation, self._operation = self._operation, None
-            self._parked = _Parked(self._interrupt)
+            operation, self._current = self._current.operation, None
             operation.close()
-        if self._operation is not None or (
+        if self._current is not None or (
             old is not None and self._reading and old.is_running()
         ):
             raise RuntimeError(
@@ -257,13 +148,28 @@ class Runner:
         self.forget()
         self._kept = kept
         self._loop = loop
-        self._parked.bind(loop)
+
+    def _fail(self) -> NoReturn:
+        """Raise what has come instead of a result.
+
+        Also when the loop refused to wait, or when the task was destroyed: then the
+        operation is ended here. No local name refers to an exception: that would make a
+        reference cycle.
+        """
+        assert self._current is not None
+        try:
+            self._raise()
+        except BaseException:
+            self._unwatch()
+            self._stop_reading()
+            self._error = self._interruption = None
+            self._current.operation.close()
+            raise
+        finally:
+            self._current = self._wait = None
+            self._reads = False
 
     def _raise(self) -> NoReturn:
-        """Raise what the operation ended with.
-
-        No local name refers to an exception here: that would make a reference cycle.
-        """
         if self._interruption is None:
             assert self._error is not None
             raise self._error
@@ -298,7 +204,7 @@ class Runner:
         if events == 0:
             if deadline is None:
                 self._once = _TURN
-                self._turn = loop.call_soon(self._advance, self._send, 0)
+                self._turn = loop.call_soon(self._advance, 0)
             return
         if fd == self._kept:
             if events == READ:
@@ -310,55 +216,38 @@ class Runner:
         if not events & (READ | WRITE):
             raise ValueError(f"asyncio waits for READ and WRITE, not for {events}")
         if events & READ:
-            loop.add_reader(fd, self._advance, self._send, READ)
+            loop.add_reader(fd, self._advance, READ)
             self._once = READ
         if events & WRITE:
-            loop.add_writer(fd, self._advance, self._send, WRITE)
-            self._once |= WRITE
+            loop.add_writer(fd, self._advance, WRITE)
+            self._once = (self._once or 0) | WRITE
 
-    def _readable(self) -> None:
-        """Is called when the kept descriptor is readable."""
-        if self._reads:
-            self._advance(self._send, READ)
-        else:
-            # A descriptor that nobody reads would keep the loop busy.
-            self._stop_reading()
-            on_readable, self._on_readable = self._on_readable, None
-            if on_readable is not None:
-                on_readable()
-
-    def _advance(self, step: Callable[[Any], Wait], value: object) -> None:
-        """Resume the operation; wake the task if that was its end."""
-        if self._once:
-            # Before the operation can close this descriptor.
-            self._unwatch()
-        parked = self._parked
-        try:
-            self._ask(parked.context.run(step, value))
-            return
-        except StopIteration as stop:
-            self._value = stop.value
-        except BaseException as error:
-            self._error = error
-        parked.wake()
-
-    def _interrupt(self, error: asyncio.CancelledError) -> None:
-        """The task is being cancelled: let the operation know in the next turn."""
-        operation, loop = self._operation, self._loop
-        if operation is None or loop is None or self._interruption is not None:
-            return
-        self._interruption = error
-        if self._shielded:
-            return  # it comes after the clean-up
-        self._unwatch()
+    def _unasked(self) -> None:
+        """The kept descriptor is readable, and no operation waits for that."""
+        # A descriptor that nobody reads would keep the loop busy.
         self._stop_reading()
-        self._wait = None
-        self._once = _TURN
-        self._turn = loop.call_soon(self._advance, operation.throw, error)
+        on_readable, self._on_readable = self._on_readable, None
+        if on_readable is not None:
+            on_readable()
+
+    def _cancel(self, message: object) -> Literal[True]:
+        """The task is being cancelled: let the operation know in the next turn."""
+        loop = self._loop
+        if loop is None or self._interruption is not None:
+            return True
+        error = asyncio.CancelledError(*(() if message is None else (message,)))
+        self._interruption = error
+        if not self._shielded:  # then it comes after the clean-up
+            self._unwatch()
+            self._stop_reading()
+            self._wait = None
+            self._once = _TURN
+            self._turn = loop.call_soon(self._advance, error)
+        return True
 
     def _unwatch(self) -> None:
         """Undo what was registered for the present wait alone."""
-        once, self._once = self._once, 0
+        once, self._once = self._once or 0, None
         loop, wait, turn = self._loop, self._wait, self._turn
         if turn is not None:
             turn.cancel()
@@ -393,4 +282,4 @@ class Runner:
         if deadline > monotonic():
             self._arm(deadline)
         else:
-            self._advance(self._send, TIMEOUT)
+            self._advance(TIMEOUT)
