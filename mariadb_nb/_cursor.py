@@ -169,8 +169,7 @@ class CursorBase(Results):
             deadline = self._connection._deadline(timeout)
         if session.state is RESULT:
             session.abandon(self._me)
-        self._reply = self._rows = self._many = None  # as _forget() does
-        self._live = False
+        self._forget()
         reading, reader = self._reading, self._me if self._stream else None
         if entry is not None:
             return session.run(
@@ -202,9 +201,10 @@ class CursorBase(Results):
         left = None if deadline is None else max(deadline - monotonic(), 0.0)
         return (yield from self._execute(sql, params, left, prepare))
 
+    @staticmethod
     def _unless_executed(
-        self,
         error: BaseException,
+        self: CursorBase,
         entry: Entry,
         sql: str,
         params: Parameters,
@@ -257,8 +257,7 @@ class CursorBase(Results):
         if len(outcome) > 1:
             outcome = self._results(outcome)
         self._replies = outcome
-        self._place = self._index = 0
-        self._reply = reply = outcome[0]  # as _show() does
+        self._reply = reply = outcome[0]  # as _show() does, behind _forget()
         self._rows = reply.rows
 
     def _execute_many(

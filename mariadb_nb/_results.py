@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ._connection import ConnectionBase
     from ._wire import Reply
 
-#: Comes after the last row: a row itself may be None.
-END: Final[Any] = object()
+#: Comes after the last row.
+END: Final[Any] = _wire.END
 
 
 class Results(_wire.CursorFields, Unique):
@@ -31,21 +31,19 @@ class Results(_wire.CursorFields, Unique):
 
     _connection: ConnectionBase
 
-    # Of results that are there already: all of them, and which is the current one.
-    _replies: Sequence[Reply] = ()
-    _place = 0
-    # Of the rows: which comes next, and how many a stream had before.
-    _index = 0
+    #: How many rows a stream had before those that are there.
     _before = 0
     _described: tuple[Reply | None, tuple[Column, ...] | None] = (None, None)
 
     def __init__(self) -> None:
+        self._replies: Sequence[Reply] = ()
         self._forget()
 
     def _forget(self) -> None:
         """Forget the last statement's results."""
         self._reply = self._rows = self._many = None
         self._live = False
+        self._place = self._index = 0
 
     def _results(self, replies: list[Reply]) -> list[Reply]:
         """The replies that ``nextset`` leads to.
@@ -77,17 +75,6 @@ class Results(_wire.CursorFields, Unique):
     def _check_executed(self) -> None:
         if self._reply is None:
             raise ProgrammingError("there are no results: execute a statement first")
-
-    def _take_one(self) -> Any:
-        """The next row that is there already, or ``END``."""
-        rows = self._rows
-        if rows is None:
-            rows = self._check()
-        index = self._index
-        if index >= len(rows):
-            return END
-        self._index = index + 1
-        return rows[index]
 
     def _take_many(self, count: int) -> list[Any]:
         """Up to ``count`` rows that are there already."""

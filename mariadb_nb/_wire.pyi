@@ -9,6 +9,7 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
+    Sequence,
 )
 from typing import (
     Any,
@@ -308,6 +309,14 @@ class CursorFields:
     _reply: Reply | None
     _rows: list[Any] | None
     _many: Many | None  # what came of executemany()
+    _replies: Sequence[Reply]  # all results that are there already
+    _place: int  # which of them is the current one
+    _index: int  # of the row that comes next
+    def _take(self, outcome: Any, /) -> None: ...
+    def _take_one(self) -> Any: ...
+
+#: Comes after the last row: a row itself may be None.
+END: Final[Any]
 
 class StatementsFields:
     epoch: int
@@ -333,7 +342,7 @@ def drive(
     event: str,
     start: Callable[..., Any],
     arguments: tuple[Any, ...],
-    resume: Callable[[int], Any],
+    resume: Callable[[int], Any] | Channel,
     deadline: float | None = None,
     otherwise: tuple[Any, ...] | None = None,
     /,

@@ -65,7 +65,8 @@ class Driven(Protocol):
 #:     event: how it begins, see ``mariadb_nb.state``.
 #:     start: begins it; called with the arguments.
 #:     arguments: of ``start``.
-#:     resume: goes on after a wait; called with the bits that came true.
+#:     resume: goes on after a wait; called with the bits that came true. Or the channel
+#:         whose ``resume`` that is.
 #:     deadline: when to give up, in seconds of ``time.monotonic()``.
 #:     otherwise: a function, and its arguments behind the error that was raised: it
 #:         returns the operation that takes the place of this one, or None.
@@ -80,7 +81,7 @@ def _go_on(
     session: Driven,
     owner: object,
     outcome: Any,
-    resume: Callable[[int], Any],
+    resume: Callable[[int], Any] | _wire.Channel,
     deadline: float | None,
     otherwise: tuple[Any, ...] | None,
 ) -> Operation[Any]:
@@ -96,6 +97,8 @@ def _go_on(
         otherwise: likewise.
     """
     try:  # also around the first and the last step: a signal may raise anywhere
+        if isinstance(resume, _wire.Channel):
+            resume = resume.resume
         if isinstance(outcome, BaseException):
             try:
                 raise outcome

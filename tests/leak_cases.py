@@ -7,6 +7,7 @@ counted before and after many more.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -23,6 +24,7 @@ from channel_support import BOUND, READING, Wire, outcome_of
 from server_place import place
 
 import mariadb_nb
+from mariadb_nb import aio
 from mariadb_nb.capi import ffi, lib
 from mariadb_nb.converters import column
 from mariadb_nb.rows import (
@@ -91,8 +93,10 @@ def settle(before: tuple[int, ...]) -> None:
         time.sleep(0.005)  # nobody tells when a thread has ended
 
 
-def repeat(step: Callable[[], Any], rounds: int = ROUNDS) -> None:
-    """Repeat something; the process must not grow."""
+def repeat(
+    step: Callable[[], Any], rounds: int = ROUNDS, allowed: int = OBJECTS
+) -> None:
+    """Repeat something; the process must not grow by more objects than allowed."""
     for traced in (False, True):
         if traced:
             tracemalloc.start()
@@ -105,7 +109,7 @@ def repeat(step: Callable[[], Any], rounds: int = ROUNDS) -> None:
         grown = [now - then for now, then in zip(measure(), before, strict=True)]
         tracemalloc.stop()
         objects, malloc, python, fds, threads = grown
-        assert objects < OBJECTS, f"{objects} objects more"
+        assert objects < allowed, f"{objects} objects more"
         # With tracemalloc, malloc() also keeps what that notes.
         assert traced or malloc < BYTES, f"{malloc} bytes more of malloc()"
         assert python < BYTES, f"{python} bytes more of Python"
@@ -392,7 +396,7 @@ def c_api_beneath(transport: str) -> None:
     repeat(step)
 
 
-def connected(transport: str, **more: Any) -> mariadb_nb.Connection:
+def login(transport: str, **more: Any) -> dict[str, Any]:
     server = place()
     user = server.users["native"]
     way: dict[str, Any] = {"unix_socket": server.socket}
@@ -400,7 +404,11 @@ def connected(transport: str, **more: Any) -> mariadb_nb.Connection:
         way = {"host": server.host, "port": server.port, "tls": "verify-full"}
         way["tls_ca"] = server.ca_file
     way.update(user=user.name, password=user.password, database="test", **more)
-    return mariadb_nb.connect(**way)
+    return way
+
+
+def connected(transport: str, **more: Any) -> mariadb_nb.Connection:
+    return mariadb_nb.connect(**login(transport, **more))
 
 
 @CASES
@@ -425,6 +433,40 @@ def executions(transport: str) -> None:
 
     repeat(step)
     conn.close()
+
+
+@CASES
+def awaited(transport: str) -> None:
+    """On asyncio: as usual, refused by the server, late, cancelled and let go of."""
+    sql = "SELECT seq FROM seq_1_to_9 WHERE seq = ?"
+
+    async def step() -> None:
+        for _ in range(10):
+            await cur.execute(sql, (3,))
+            assert await cur.fetchone() == (3,)
+        await cur.execute(sql, (3,), timeout=60)
+        for error, wrong in [
+            (mariadb_nb.Error, cur.execute("SELECT nothing FROM nowhere")),
+            (mariadb_nb.OperationTimeout, cur.execute(sql, (3,), timeout=0)),
+        ]:
+            with contextlib.suppress(error):
+                await wrong
+        task = asyncio.create_task(cur.execute("SELECT SLEEP(1)"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        run = conn._run(cur._execute(sql, (3,), None))
+        run.close()
+
+    with asyncio.Runner() as runner:
+        conn = runner.run(
+            aio.connect(**login(transport, autocommit=True, prepare_threshold=1))
+        )
+        cur = conn.cursor()
+        # An event loop has caches of its own; one object for each step would be 600.
+        repeat(lambda: runner.run(step()), allowed=400)
+        runner.run(conn.close())
 
 
 @CASES

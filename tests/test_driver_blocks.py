@@ -137,7 +137,7 @@ def test_ctrl_c_anywhere_around_a_block(mariadb_server: TemporaryServer) -> None
         return done
 
     try:
-        opcodes.everywhere(try_at)
+        opcodes.everywhere(try_at, 20)
     finally:
         conn.close()
 

@@ -90,8 +90,8 @@ PyDoc_STRVAR(resume_doc,
              "resume($self, ready, /)\n--\n\n"
              "Go on after a wait; ready has the MYSQL_WAIT_* bits that came true.");
 
-static PyObject *
-channel_resume(wire_channel *self, PyObject *argument)
+PyObject *
+wire_channel_resume(wire_channel *self, PyObject *argument)
 {
     PyObject *outcome = NULL;
     long ready = PyLong_AsLong(argument);
@@ -422,7 +422,7 @@ static PyMethodDef channel_methods[] = {
     {"execute", (PyCFunction)(void (*)(void))wire_channel_execute, METH_FASTCALL, wire_execute_doc},
     {"pipeline", (PyCFunction)(void (*)(void))wire_channel_pipeline, METH_FASTCALL,
      wire_pipeline_doc},
-    {"resume", (PyCFunction)channel_resume, METH_O, resume_doc},
+    {"resume", (PyCFunction)wire_channel_resume, METH_O, resume_doc},
     {"fetch", (PyCFunction)channel_fetch, METH_O, fetch_doc},
     {"next", (PyCFunction)channel_next, METH_NOARGS, next_doc},
     {"discard", (PyCFunction)channel_discard, METH_NOARGS, discard_doc},

@@ -276,6 +276,7 @@ void wire_show_error(wire_channel *self);
 extern const char wire_prepare_doc[];
 extern const char wire_execute_doc[];
 PyObject *wire_channel_prepare(wire_channel *self, PyObject *sql);
+PyObject *wire_channel_resume(wire_channel *self, PyObject *argument);
 PyObject *wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- pieces.c ------------------------------------------------------------------ */

@@ -8,6 +8,7 @@
  * a Drive only passes on what it is told.  Knows no loop, and no statement.
  */
 
+#include "channel.h"
 #include "record.h"
 
 enum stage {
@@ -23,7 +24,7 @@ enum {
     EVENT,
     START,
     ARGUMENTS,
-    RESUME,
+    RESUME,   /* a function, or the Channel whose resume() it is */
     DEADLINE, /* a float of the monotonic clock, or None */
     OTHERWISE,
     OWNER, /* who has the turn: nobody else knows it */
@@ -46,14 +47,8 @@ typedef struct {
 static PySendResult
 end(wire_drive *self, PySendResult how)
 {
-    PyObject *type;
-    PyObject *error;
-    PyObject *traceback;
-
     self->stage = OVER;
-    PyErr_Fetch(&type, &error, &traceback);
     wire_fields_clear(self->fields, FIELDS);
-    PyErr_Restore(type, error, traceback);
     return how;
 }
 
@@ -218,6 +213,9 @@ resume(wire_drive *self, PyObject *mask, PyObject **outcome)
     }
     if (ready == 0) {
         return take(self, PyLong_FromLong(self->events), outcome);
+    }
+    if (Py_IS_TYPE(self->fields[RESUME], self->state->Channel)) {
+        return take(self, wire_channel_resume((wire_channel *)self->fields[RESUME], mask), outcome);
     }
     return take(self, PyObject_CallOneArg(self->fields[RESUME], mask), outcome);
 }

@@ -29,9 +29,10 @@ static const struct {
 };
 
 static int (*const parts[])(PyObject *module) = {
-    wire_add_reading, wire_add_channel, wire_add_login,  wire_add_template, wire_add_connector,
-    wire_add_poll,    wire_add_peek,    wire_add_feeder, wire_add_arrow,    wire_add_arrow_rows,
-    wire_add_turn,    wire_add_drive,   wire_add_usual,  wire_add_run,
+    wire_add_reading,   wire_add_channel,    wire_add_login, wire_add_template,
+    wire_add_connector, wire_add_poll,       wire_add_peek,  wire_add_feeder,
+    wire_add_arrow,     wire_add_arrow_rows, wire_add_turn,  wire_add_drive,
+    wire_add_cursor,    wire_add_usual,      wire_add_run,   wire_add_runner,
 };
 
 /* One object of the state. */

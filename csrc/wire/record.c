@@ -18,9 +18,15 @@ wire_fields_traverse(PyObject **fields, Py_ssize_t count, visitproc visit, void 
 void
 wire_fields_clear(PyObject **fields, Py_ssize_t count)
 {
+    PyObject *type;
+    PyObject *error;
+    PyObject *traceback;
+
+    PyErr_Fetch(&type, &error, &traceback);
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_CLEAR(fields[i]);
     }
+    PyErr_Restore(type, error, traceback);
 }
 
 PyObject *

@@ -28,7 +28,7 @@ typedef struct wire_record {
 PyTypeObject *wire_add_record(PyObject *module, const char *name, const char *doc, int count,
                               PyMemberDef *members, PyMethodDef *methods);
 
-/* For objects that have more than fields. */
+/* For objects that have more than fields.  An exception that is set stays set. */
 int wire_fields_traverse(PyObject **fields, Py_ssize_t count, visitproc visit, void *arg);
 void wire_fields_clear(PyObject **fields, Py_ssize_t count);
 
@@ -94,6 +94,23 @@ enum wire_turn_field {
     TURN_WAITS,
     TURN_STATEMENTS,
     TURN_FIELDS
+};
+
+enum wire_cursor_field {
+    CURSOR_SESSION,
+    CURSOR_CONNECTION,
+    CURSOR_READING,
+    CURSOR_PREPARE,
+    CURSOR_STREAM,
+    CURSOR_CLOSED,
+    CURSOR_LIVE,
+    CURSOR_REPLY,
+    CURSOR_ROWS,
+    CURSOR_MANY,
+    CURSOR_REPLIES,
+    CURSOR_PLACE,
+    CURSOR_INDEX,
+    CURSOR_FIELDS
 };
 
 /* Begins an operation as Turns.enter() does, and ends it as leave() does: 0, or -1. */

@@ -134,6 +134,7 @@ wire_add_turn(PyObject *module)
                  {&state->unless, "_unless_executed"},
                  {&state->execute_bound, "_execute_bound"},
                  {&state->move_to, "_move_to"},
+                 {&state->check, "_check"},
                  {&state->ask, "_ask"},
                  {&state->cancel, "_cancel"},
                  {&state->fail, "_fail"},

@@ -10,34 +10,6 @@
 
 /* ---- What is looked at --------------------------------------------------------------- */
 
-enum {
-    CURSOR_SESSION,
-    CURSOR_CONNECTION,
-    CURSOR_READING,
-    CURSOR_PREPARE,
-    CURSOR_STREAM,
-    CURSOR_CLOSED,
-    CURSOR_LIVE,
-    CURSOR_REPLY,
-    CURSOR_ROWS,
-    CURSOR_MANY,
-    CURSOR_FIELDS
-};
-
-static PyMemberDef cursor_members[] = {
-    WIRE_MEMBER("_session", CURSOR_SESSION),
-    WIRE_MEMBER("_connection", CURSOR_CONNECTION),
-    WIRE_MEMBER("_reading", CURSOR_READING),
-    WIRE_MEMBER("_prepare", CURSOR_PREPARE),
-    WIRE_MEMBER("_stream", CURSOR_STREAM),
-    WIRE_MEMBER("_closed", CURSOR_CLOSED),
-    WIRE_MEMBER("_live", CURSOR_LIVE),
-    WIRE_MEMBER("_reply", CURSOR_REPLY),
-    WIRE_MEMBER("_rows", CURSOR_ROWS),
-    WIRE_MEMBER("_many", CURSOR_MANY),
-    {NULL, 0, 0, 0, NULL},
-};
-
 enum { KNOWN_EPOCH, KNOWN_ENTRIES, KNOWN_ORDER, KNOWN_FIELDS };
 
 static PyMemberDef known_members[] = {
@@ -160,7 +132,7 @@ find_deadline(const wire_state *state, task *todo)
 
 /* Counts the execution, as Preparing.chosen() does, and forgets the cursor's last results. */
 static int
-note(const task *todo)
+note(const wire_state *state, const task *todo)
 {
     PyObject *before = wire_get(todo->statements, KNOWN_ORDER); /* new */
     const long long count = before != NULL ? PyLong_AsLongLong(before) : 0;
@@ -177,6 +149,8 @@ note(const task *todo)
     wire_set(todo->cursor, CURSOR_ROWS, Py_None);
     wire_set(todo->cursor, CURSOR_MANY, Py_None);
     wire_set(todo->cursor, CURSOR_LIVE, Py_False);
+    wire_set(todo->cursor, CURSOR_PLACE, state->zero);
+    wire_set(todo->cursor, CURSOR_INDEX, state->zero);
     return 0;
 }
 
@@ -184,26 +158,24 @@ note(const task *todo)
 static PyObject *
 make(wire_state *state, task *todo)
 {
-    PyObject *reading = wire_get(todo->cursor, CURSOR_READING); /* new, as all of these */
-    PyObject *start = PyObject_GetAttr(todo->channel, state->execute);
-    PyObject *resume = PyObject_GetAttr(todo->channel, state->resume);
-    PyObject *unless = PyObject_GetAttr(todo->cursor, state->unless);
-    PyObject *arguments = NULL;
-    PyObject *otherwise = NULL;
-    PyObject *operation = NULL;
+    PyObject *reading = wire_get(todo->cursor, CURSOR_READING);       /* new */
+    PyObject *unless = PyObject_GetAttr(todo->cursor, state->unless); /* new */
+    PyObject *arguments = NULL;                                       /* new */
+    PyObject *otherwise = NULL;                                       /* new */
+    PyObject *operation = NULL;                                       /* new */
 
-    if (reading != NULL && start != NULL && resume != NULL && unless != NULL) {
-        arguments = PyTuple_Pack(4, todo->statement, todo->bound, reading, Py_False);
-        otherwise = PyTuple_Pack(5, unless, todo->entry, todo->sql, todo->params, todo->deadline);
+    if (reading != NULL && unless != NULL) {
+        arguments = PyTuple_Pack(5, todo->channel, todo->statement, todo->bound, reading, Py_False);
+        otherwise = PyTuple_Pack(6, unless, todo->cursor, todo->entry, todo->sql, todo->params,
+                                 todo->deadline);
     }
     if (arguments != NULL && otherwise != NULL) {
-        PyObject *const all[] = {todo->session, state->START,   start,    arguments,
-                                 resume,        todo->deadline, otherwise};
+        PyObject *const all[] = {todo->session, state->START,  state->execute_channel,
+                                 arguments,     todo->channel, todo->deadline,
+                                 otherwise};
         operation = wire_drive_new(state, all, 7);
     }
     Py_XDECREF(reading);
-    Py_XDECREF(start);
-    Py_XDECREF(resume);
     Py_XDECREF(unless);
     Py_XDECREF(arguments);
     Py_XDECREF(otherwise);
@@ -273,10 +245,10 @@ execution(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     if (usual == 0 && todo.bound == NULL) {
         operation = Py_NewRef(Py_None);
     }
-    else if (usual == 0 && note(&todo) == 0) {
+    else if (usual == 0 && note(state, &todo) == 0) {
         operation = execute_bound(state, &todo, arguments[4]);
     }
-    else if (usual > 0 && find_deadline(state, &todo) == 0 && note(&todo) == 0) {
+    else if (usual > 0 && find_deadline(state, &todo) == 0 && note(state, &todo) == 0) {
         operation = make(state, &todo);
     }
     Py_XDECREF(todo.session);
@@ -303,21 +275,20 @@ wire_add_usual(PyObject *module)
 {
     wire_state *state = PyModule_GetState(module);
 
-    state->CursorFields =
-        wire_add_record(module, "mariadb_nb._wire.CursorFields",
-                        PyDoc_STR("What C has to know of a cursor: see _results and _cursor."),
-                        CURSOR_FIELDS, cursor_members, NULL);
     state->Known = wire_add_record(module, "mariadb_nb._wire.StatementsFields",
                                    PyDoc_STR("What C has to know of Statements."), KNOWN_FIELDS,
                                    known_members, NULL);
     state->Entry = wire_add_record(module, "mariadb_nb._wire.EntryFields",
                                    PyDoc_STR("What C has to know of an Entry."), ENTRY_FIELDS,
                                    entry_members, NULL);
-    if (state->CursorFields == NULL || state->Known == NULL || state->Entry == NULL) {
+    if (state->Known == NULL || state->Entry == NULL) {
         return -1;
     }
+    state->execute_channel = PyObject_GetAttr((PyObject *)state->Channel, state->execute);
+    state->zero = PyLong_FromLong(0);
     state->UNSET = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
-    if (state->UNSET == NULL || PyModule_AddObjectRef(module, "UNSET", state->UNSET) < 0) {
+    if (state->execute_channel == NULL || state->zero == NULL || state->UNSET == NULL ||
+        PyModule_AddObjectRef(module, "UNSET", state->UNSET) < 0) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

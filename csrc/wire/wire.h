@@ -39,7 +39,8 @@
  *     record.c     objects whose attributes C reads as fields
  *     turn.c       how an operation begins and ends
  *     drive.c      an operation on a connection, as long as it goes as usual
- *     run.c        a task awaits an operation on asyncio, as long as that goes as usual
+ *     run.c        a task awaits an operation on asyncio; runner.c  how that goes on
+ *     cursor.c     a cursor gives its rows
  *     usual.c      a cursor executes a statement that is prepared already
  *     poll.c       runs an operation by blocking the thread
  *     peek.c       what can be read from a socket
@@ -96,7 +97,7 @@ typedef struct wire_state {
     PyObject *go_on; /* of mariadb_nb.operations; see drive.c */
     PyObject *is_late;
     PyObject *get_running_loop; /* of asyncio, if it is used */
-    PyObject *UNSET; /* a timeout= that was not given */
+    PyObject *UNSET;            /* a timeout= that was not given */
     /* interned words: one that is made each time would fill the cache of methods */
     PyObject *READY;
     PyObject *BUSY;
@@ -117,6 +118,10 @@ typedef struct wire_state {
     PyObject *resume;
     PyObject *unless;
     PyObject *execute_bound;
+    PyObject *END;
+    PyObject *execute_channel; /* Channel.execute */
+    PyObject *zero;
+    PyObject *check;
     PyObject *move_to;
     PyObject *ask;
     PyObject *cancel;
@@ -162,6 +167,8 @@ int wire_add_peek(PyObject *module);
 int wire_add_turn(PyObject *module);
 int wire_add_drive(PyObject *module);
 int wire_add_run(PyObject *module);
+int wire_add_runner(PyObject *module);
+int wire_add_cursor(PyObject *module);
 int wire_add_usual(PyObject *module);
 int wire_add_arrow(PyObject *module);
 int wire_add_arrow_rows(PyObject *module);
