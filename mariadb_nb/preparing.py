@@ -103,15 +103,9 @@ class Preparing(Turns):
         channel = self._channel
         if channel is None:
             return None
-        statements = self.statements
-        if channel.epoch == statements.epoch:  # what is most common, at once
-            entry = statements.entries.get(sql)
-            if entry is not None and entry.automatic and asked is not False:
-                statements.order = entry.used = statements.order + 1
-                return entry
-        if not (asked or statements.watching):
+        if not (asked or self.statements.watching):
             return None
-        return statements.choose(sql, asked, channel)
+        return self.statements.choose(sql, asked, channel)
 
     def prepare(
         self, sql: bytes, deadline: float | None = None
@@ -189,37 +183,8 @@ class Preparing(Turns):
             deadline: when to give up, in seconds of ``time.monotonic()``.
             prefetch: as for ``execute``.
         """
-        statement, channel = entry.statement, self._channel
         stream = reader is not None
         written = text, reading, stream, deadline
-        if (
-            statement is None
-            or stream
-            or self.state is not state.READY
-            or (bound is not None and bound.pieces)
-        ):
-            return self._run(entry, bound, written, asked, reader, prefetch)
-        return drive(  # as execute() does, for what is most common
-            self,
-            state.START,
-            channel.execute,
-            (statement, bound, reading, False),
-            channel.resume,
-            deadline,
-            (self._unless_executed, entry, self._as_text, *written),
-        )
-
-    def _run(
-        self,
-        entry: Entry,
-        bound: Bound | None,
-        written: tuple[tuple[Any, ...], Reading, bool, float | None],
-        asked: bool | None,
-        reader: Callable[[], object] | None,
-        prefetch: int,
-    ) -> Operation[Any]:
-        """Execute what may have to be prepared first, or what streams."""
-        _, reading, stream, deadline = written
         if bound is not None and bound.pieces:
             self.statements.drop(entry)
         statement = entry.statement

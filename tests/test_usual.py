@@ -46,6 +46,14 @@ def test_what_is_prepared_is_executed(cursor: mariadb_nb.Cursor) -> None:
     assert reply.rows == [(3,)]
 
 
+def test_without_parameters(cursor: mariadb_nb.Cursor) -> None:
+    cursor.execute("SELECT 'mine'")
+    operation = execution(cursor, "SELECT 'mine'", None, UNSET, None)
+    assert type(operation) is Drive
+    (reply,) = cursor._run(operation)
+    assert reply.rows == [("mine",)]
+
+
 def test_with_a_deadline(cursor: mariadb_nb.Cursor) -> None:
     for timeout in (None, 10, 10.5):
         operation = execution(cursor, SQL, (4,), timeout, None)

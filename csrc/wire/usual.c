@@ -7,6 +7,7 @@
 
 #include "channel.h"
 #include "record.h"
+#include "template.h"
 
 /* ---- What is looked at --------------------------------------------------------------- */
 
@@ -93,21 +94,31 @@ is_prepared(const wire_state *state, task *todo)
            Py_IS_TYPE(todo->statement, state->Statement);
 }
 
-/* Whether the parameters, once they are bound, can be sent with the statement. */
+/* Binds the parameters.  Whether they can be sent with the statement; -1 with an exception. */
 static int
 is_bound(const wire_state *state, task *todo)
 {
-    PyObject *template = wire_get(todo->entry, ENTRY_TEMPLATE);               /* new */
-    PyObject *encoders = PyObject_GetAttr(todo->connection, state->encoders); /* new */
+    PyObject *template = wire_get(todo->entry, ENTRY_TEMPLATE); /* new */
+    PyObject *encoders = NULL;                                  /* new */
 
-    if (encoders != NULL && template != NULL && template != Py_None) {
+    if (template == NULL || !Py_IS_TYPE(template, state->Template)) {
+        Py_XDECREF(template);
+        return 0;
+    }
+    if (todo->params == Py_None) {
+        todo->bound = ((wire_template *)template)->count == 0 ? Py_NewRef(Py_None) : NULL;
+        Py_DECREF(template);
+        return todo->bound != NULL;
+    }
+    encoders = PyObject_GetAttr(todo->connection, state->encoders);
+    if (encoders != NULL) {
         todo->bound =
             PyObject_CallMethodObjArgs(template, state->bind, todo->params, encoders, NULL);
     }
-    Py_XDECREF(template);
+    Py_DECREF(template);
     Py_XDECREF(encoders);
     if (todo->bound == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
+        return -1;
     }
     return Py_IS_TYPE(todo->bound, state->Bound) && !((wire_bound *)todo->bound)->sources;
 }
@@ -189,7 +200,7 @@ is_usual(const wire_state *state, task *todo, PyObject *prepare)
     int usual;
 
     if (!PyObject_TypeCheck(todo->cursor, state->CursorFields) ||
-        !PyUnicode_CheckExact(todo->sql) || todo->params == Py_None || prepare == Py_False ||
+        !PyUnicode_CheckExact(todo->sql) || prepare == Py_False ||
         (prepare == Py_None && wire_is(todo->cursor, CURSOR_PREPARE, Py_False)) ||
         !wire_is(todo->cursor, CURSOR_CLOSED, Py_False) ||
         !wire_is(todo->cursor, CURSOR_STREAM, Py_False) ||
