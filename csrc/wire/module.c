@@ -28,6 +28,40 @@ static const struct {
     {"json", "loads", offsetof(wire_state, json_loads)},
 };
 
+/* What is called by a name, or compared with one: made only once. */
+static const struct {
+    const char *name;
+    size_t offset;
+} words[] = {
+    {"READY", offsetof(wire_state, READY)},
+    {"BUSY", offsetof(wire_state, BUSY)},
+    {"start", offsetof(wire_state, START)},
+    {"turn", offsetof(wire_state, turn)},
+    {"waits", offsetof(wire_state, waits)},
+    {"enter", offsetof(wire_state, enter)},
+    {"leave", offsetof(wire_state, leave)},
+    {"_end", offsetof(wire_state, end)},
+    {"abort", offsetof(wire_state, abort)},
+    {"close", offsetof(wire_state, close)},
+    {"throw", offsetof(wire_state, throw)},
+    {"_encoders", offsetof(wire_state, encoders)},
+    {"bind", offsetof(wire_state, bind)},
+    {"_deadline", offsetof(wire_state, deadline)},
+    {"timeout", offsetof(wire_state, timeout)},
+    {"execute", offsetof(wire_state, execute)},
+    {"resume", offsetof(wire_state, resume)},
+    {"_unless_executed", offsetof(wire_state, unless)},
+    {"_execute_bound", offsetof(wire_state, execute_bound)},
+    {"_move_to", offsetof(wire_state, move_to)},
+    {"_check", offsetof(wire_state, check)},
+    {"_ask", offsetof(wire_state, ask)},
+    {"_cancel", offsetof(wire_state, cancel)},
+    {"_fail", offsetof(wire_state, fail)},
+    {"_stop_reading", offsetof(wire_state, stop_reading)},
+    {"_unasked", offsetof(wire_state, unasked)},
+    {"_unwatch", offsetof(wire_state, unwatch)},
+};
+
 static int (*const parts[])(PyObject *module) = {
     wire_add_reading,   wire_add_channel,    wire_add_login, wire_add_template,
     wire_add_connector, wire_add_poll,       wire_add_peek,  wire_add_feeder,
@@ -55,6 +89,12 @@ wire_exec(PyObject *module)
         *slot_at(state, imports[i].offset) = PyObject_GetAttrString(from, imports[i].name);
         Py_DECREF(from);
         if (*slot_at(state, imports[i].offset) == NULL) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        *slot_at(state, words[i].offset) = PyUnicode_InternFromString(words[i].name);
+        if (*slot_at(state, words[i].offset) == NULL) {
             return -1;
         }
     }

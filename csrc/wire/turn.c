@@ -111,43 +111,7 @@ int
 wire_add_turn(PyObject *module)
 {
     wire_state *state = PyModule_GetState(module);
-    const struct {
-        PyObject **at;
-        const char *name;
-    } names[] = {{&state->READY, "READY"},
-                 {&state->BUSY, "BUSY"},
-                 {&state->START, "start"},
-                 {&state->turn, "turn"},
-                 {&state->waits, "waits"},
-                 {&state->enter, "enter"},
-                 {&state->leave, "leave"},
-                 {&state->end, "_end"},
-                 {&state->abort, "abort"},
-                 {&state->close, "close"},
-                 {&state->throw, "throw"},
-                 {&state->encoders, "_encoders"},
-                 {&state->bind, "bind"},
-                 {&state->deadline, "_deadline"},
-                 {&state->timeout, "timeout"},
-                 {&state->execute, "execute"},
-                 {&state->resume, "resume"},
-                 {&state->unless, "_unless_executed"},
-                 {&state->execute_bound, "_execute_bound"},
-                 {&state->move_to, "_move_to"},
-                 {&state->check, "_check"},
-                 {&state->ask, "_ask"},
-                 {&state->cancel, "_cancel"},
-                 {&state->fail, "_fail"},
-                 {&state->stop_reading, "_stop_reading"},
-                 {&state->unasked, "_unasked"},
-                 {&state->unwatch, "_unwatch"}};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        *names[i].at = PyUnicode_InternFromString(names[i].name);
-        if (*names[i].at == NULL) {
-            return -1;
-        }
-    }
     state->Turn = wire_add_record(module, "mariadb_nb._wire.Turn",
                                   PyDoc_STR("What C has to know of a session: see Turns."),
                                   TURN_FIELDS, turn_members, NULL);

@@ -98,7 +98,10 @@ typedef struct wire_state {
     PyObject *is_late;
     PyObject *get_running_loop; /* of asyncio, if it is used */
     PyObject *UNSET;            /* a timeout= that was not given */
-    /* interned words: one that is made each time would fill the cache of methods */
+    PyObject *END;              /* comes after the last row */
+    PyObject *zero;
+    PyObject *execute_channel; /* Channel.execute */
+    /* interned words, see module.c: one made each time would fill the cache of methods */
     PyObject *READY;
     PyObject *BUSY;
     PyObject *START;
@@ -118,9 +121,6 @@ typedef struct wire_state {
     PyObject *resume;
     PyObject *unless;
     PyObject *execute_bound;
-    PyObject *END;
-    PyObject *execute_channel; /* Channel.execute */
-    PyObject *zero;
     PyObject *check;
     PyObject *move_to;
     PyObject *ask;
