@@ -11,7 +11,7 @@ import pytest
 from worlds import World, in_every_world
 
 import mariadb_nb
-from mariadb_nb._wire import UNSET, Drive, execution
+from mariadb_nb._wire import UNSET, CursorFields, Drive, execution
 from mariadb_nb.errors import Busy, ProgrammingError
 from mariadb_nb.server import TemporaryServer
 
@@ -52,6 +52,11 @@ def test_without_parameters(cursor: mariadb_nb.Cursor) -> None:
     assert type(operation) is Drive
     (reply,) = cursor._run(operation)
     assert reply.rows == [("mine",)]
+
+
+def test_a_cursor_without_rows() -> None:
+    with pytest.raises(TypeError, match="list of rows"):
+        CursorFields()._take_one()
 
 
 def test_with_a_deadline(cursor: mariadb_nb.Cursor) -> None:

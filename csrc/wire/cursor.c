@@ -23,7 +23,7 @@ cursor_take_one(PyObject *self, PyTypeObject *type, PyObject *const *Py_UNUSED(a
                 Py_ssize_t Py_UNUSED(count), PyObject *Py_UNUSED(names))
 {
     const wire_state *state = PyType_GetModuleState(type);
-    PyObject *rows = wire_get(self, CURSOR_ROWS);   /* new */
+    PyObject *rows = wire_get(self, CURSOR_ROWS);   /* new; never changed once it is made */
     PyObject *place = wire_get(self, CURSOR_INDEX); /* new */
     PyObject *row = NULL;                           /* new */
     PyObject *next = NULL;                          /* new */
@@ -32,7 +32,10 @@ cursor_take_one(PyObject *self, PyTypeObject *type, PyObject *const *Py_UNUSED(a
     if (rows == Py_None) {
         Py_SETREF(rows, PyObject_CallMethodNoArgs(self, state->check)); /* which says why */
     }
-    if (rows == NULL || !PyList_Check(rows) || place == NULL) {
+    if (rows == NULL || place == NULL || !PyList_Check(rows)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "a cursor has a list of rows, and a place in it");
+        }
         goto done;
     }
     index = PyLong_AsSsize_t(place);
@@ -54,12 +57,14 @@ done:
     Py_XDECREF(next);
     return row;
 }
+
 static PyMethodDef cursor_methods[] = {
     {"_take_one", (PyCFunction)(void (*)(void))cursor_take_one,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("_take_one($self, /)\n--\n\nThe next row that is there already, or END.")},
     {NULL, NULL, 0, NULL},
 };
+
 int
 wire_add_cursor(PyObject *module)
 {
