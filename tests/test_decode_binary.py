@@ -278,92 +278,97 @@ def head(count: int) -> bytes:
 
 
 def packed(values: list[bytes | None]) -> tuple[bytes, list[int | None]]:
-    """A packet, and where its values are. What it says of NULL the library has read."""
-    packet, offsets = head(len(values)), list[int | None]()
-    for value in values:
+    """A packet, and where its values are."""
+    packet, offsets = bytearray(head(len(values))), list[int | None]()
+    for number, value in enumerate(values, 2):
         offsets.append(None if value is None else len(packet))
+        packet[1 + number // 8] |= (value is None) << number % 8
         packet += value or b""
-    return packet, offsets
+    return bytes(packet), offsets
 
 
-def row_of(packet: bytes, offsets: list[int | None], kept: bool, **options: Any) -> Any:
+def row_of(packet: bytes, offsets: list[int | None], place: str, **options: Any) -> Any:
+    number = ("read", "kept", "ahead").index(place)
     reading = make_reading(**options)
-    (row,) = _wire.decode_packet(ROW_FIELDS, packet, offsets, reading, kept)
+    (row,) = _wire.decode_packet(ROW_FIELDS, packet, offsets, reading, number)
     return row
 
 
-KEPT = pytest.mark.parametrize("kept", [False, True])
+#: Where a row is: fetched just now, or kept by the library, or not fetched at all.
+ANYWHERE = pytest.mark.parametrize("place", ["read", "kept", "ahead"])
+#: Where the library has been asked for the places of values.
+FETCHED = pytest.mark.parametrize("place", ["read", "kept"])
 
 
-@KEPT
-def test_a_row_is_cut_into_its_values(kept: bool) -> None:
+@ANYWHERE
+def test_a_row_is_cut_into_its_values(place: str) -> None:
     packet, offsets = packed([*ROW_VALUES])
-    assert row_of(packet, offsets, kept) == ROW
+    assert row_of(packet, offsets, place) == ROW
     names = [field[0] for field in ROW_FIELDS]
     expected = dict(zip(names, ROW, strict=True))
-    assert row_of(packet, offsets, kept, factory=dict_row) == expected
+    assert row_of(packet, offsets, place, factory=dict_row) == expected
 
 
-@KEPT
-def test_nulls_anywhere(kept: bool) -> None:
+@ANYWHERE
+def test_nulls_anywhere(place: str) -> None:
     for chosen in itertools.product([True, False], repeat=len(ROW)):
         values = [v if c else None for v, c in zip(ROW_VALUES, chosen, strict=True)]
         expected = tuple(v if c else None for v, c in zip(ROW, chosen, strict=True))
-        assert row_of(*packed(values), kept) == expected
+        assert row_of(*packed(values), place) == expected
 
 
-@KEPT
+@ANYWHERE
 @pytest.mark.parametrize("size", [0, 1, 250, 251, 252, 2**16 - 1, 2**16, 2**24 - 1])
-def test_lengths_of_all_sizes(size: int, kept: bool) -> None:
+def test_lengths_of_all_sizes(size: int, place: str) -> None:
     data = bytes(size)
     packet, offsets = packed([None, None, None, counted(data), None, b"\1"])
-    assert row_of(packet, offsets, kept)[3:] == (data, None, 1)
+    assert row_of(packet, offsets, place)[3:] == (data, None, 1)
 
 
-@KEPT
-def test_a_length_in_eight_bytes(kept: bool) -> None:
+@ANYWHERE
+def test_a_length_in_eight_bytes(place: str) -> None:
     value = b"\xfe" + struct.pack("<Q", 5) + b"abcde"
     packet, offsets = packed([None, None, None, value, None, None])
-    assert row_of(packet, offsets, kept)[3] == b"abcde"
+    assert row_of(packet, offsets, place)[3] == b"abcde"
 
 
 MISPLACED = r"column '\w' has a value that is not where the row"
 
 
-@KEPT
-def test_a_row_that_ends_early_is_refused(kept: bool) -> None:
+@ANYWHERE
+def test_a_row_that_ends_early_is_refused(place: str) -> None:
     packet, offsets = packed([*ROW_VALUES])
     for end in range(len(packet)):
-        within = [place if place and place <= end else None for place in offsets]
-        if within[0] is None:
+        within = [at if at and at <= end else None for at in offsets]
+        if within[0] is None and place != "ahead":
             continue  # there is not even the first value's place
         with pytest.raises(DataError, match=MISPLACED):
-            row_of(packet[:end], offsets, kept)
+            row_of(packet[:end], offsets, place)
 
 
 LIES = [b"\xfb", b"\xff", b"\x02x", b"\xfa", b"\xfc\x01", b"\xfc\xff\xff", b"\xfd\1"]
 LIES += [b"\xfe" + struct.pack("<Q", n) for n in (2, 2**31, 2**32 + 1, 2**64 - 1)]
 
 
-@KEPT
+@ANYWHERE
 @pytest.mark.parametrize("lie", LIES)
-def test_a_length_that_is_no_length_is_refused(lie: bytes, kept: bool) -> None:
+def test_a_length_that_is_no_length_is_refused(lie: bytes, place: str) -> None:
     packet, offsets = packed([None, lie, None, None, None, None])
     with pytest.raises(DataError, match="column 's' has a value that is not where"):
-        row_of(packet, offsets, kept)
+        row_of(packet, offsets, place)
 
 
-@KEPT
+@FETCHED
 @pytest.mark.parametrize("moved", range(1, len(ROW)))
 @pytest.mark.parametrize("by", [-1, 1])
-def test_values_that_do_not_follow_each_other(moved: int, by: int, kept: bool) -> None:
+def test_values_that_do_not_follow_each_other(moved: int, by: int, place: str) -> None:
     """As if a newer library pointed elsewhere."""
     packet, offsets = packed([*ROW_VALUES])
-    place = offsets[moved]
-    assert place is not None
-    offsets[moved] = place + by
+    at = offsets[moved]
+    assert at is not None
+    offsets[moved] = at + by
     with pytest.raises(DataError, match=f"column '{ROW_FIELDS[moved][0]}' has a value"):
-        row_of(packet, offsets, kept)
+        row_of(packet, offsets, place)
 
 
 def test_a_row_in_memory_of_another_kind_is_refused() -> None:
@@ -371,12 +376,12 @@ def test_a_row_in_memory_of_another_kind_is_refused() -> None:
     packet, offsets = packed([*ROW_VALUES])
     with pytest.raises(DataError, match="column 'i' has a value that is not where"):
         row_of(
-            b"\0" + packet, [o + 1 if o is not None else None for o in offsets], True
+            b"\0" + packet, [o + 1 if o is not None else None for o in offsets], "kept"
         )
 
 
-@KEPT
-def test_another_number_of_columns_is_refused(kept: bool) -> None:
+@ANYWHERE
+def test_another_number_of_columns_is_refused(place: str) -> None:
     packet, offsets = packed([*ROW_VALUES])
     with pytest.raises(InterfaceError, match="has 5 columns, not 6"):
-        row_of(packet, offsets[:5], kept)
+        row_of(packet, offsets[:5], place)

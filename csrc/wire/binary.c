@@ -287,8 +287,16 @@ wire_binary_decoder(const MYSQL_FIELD *field, unsigned char *width)
 
 /* ---- rows ------------------------------------------------------------------- */
 
+/* Before the first value there is a byte, and a bit for each column and two more. */
+static size_t
+head_of(unsigned int count)
+{
+    return 1 + ((size_t)count + 9) / 8;
+}
+
 /*
- * Where the memory of a row ends; NULL if that is not to be found out.
+ * Where the row lies that mysql_stmt_fetch() has just read; start: NULL: it has no value,
+ * end: NULL: that is not to be found out.
  *
  * A row that was kept (a cursor's, or one of mysql_stmt_store_result) lies behind its
  * MYSQL_ROWS, which knows its length.  One that was just read lies in the connection's
@@ -296,17 +304,27 @@ wire_binary_decoder(const MYSQL_FIELD *field, unsigned char *width)
  * value's length either: there the end of the buffer has to do, so that a server that
  * lies about a length is handed bytes of its own.
  */
-static const char *
-end_of_row(const MYSQL_STMT *stmt, const char *start)
+static wire_packet
+find_row(const MYSQL_STMT *stmt)
 {
     const NET *net = &stmt->mysql->net;
+    const unsigned int count = stmt->field_count;
+    const char *start;
     MYSQL_ROWS kept;
+    unsigned int i = 0;
 
+    while (i < count && stmt->bind[i].u.row_ptr == NULL) {
+        i++;
+    }
+    if (i == count) {
+        return (wire_packet){NULL, NULL};
+    }
+    start = (const char *)stmt->bind[i].u.row_ptr - head_of(count);
     if (start == (const char *)net->read_pos) {
-        return (const char *)net->buff_end;
+        return (wire_packet){start, (const char *)net->buff_end};
     }
     memcpy(&kept, start - sizeof(kept), sizeof(kept));
-    return (const char *)kept.data == start ? start + kept.length : NULL;
+    return (wire_packet){start, (const char *)kept.data == start ? start + kept.length : NULL};
 }
 
 /* Reads a length of more than one byte.  Returns where the value begins; NULL: not within. */
@@ -344,65 +362,64 @@ read_length(const char *at, const char *end, unsigned long *length)
     return at;
 }
 
-int
-wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *cells)
+/*
+ * Cuts a row into its values.  Returns -1, or the number of the first column whose value is
+ * not where it should be.  bind: where the library has it; NULL: it was not asked.
+ */
+static int
+cut(wire_packet row, const MYSQL_BIND *bind, const unsigned char *widths, wire_cells *cells)
 {
     const unsigned int count = cells->count;
-    const MYSQL_BIND *bind = stmt->bind;
-    char **values = cells->values;
-    unsigned long *lengths = cells->lengths;
-    const char *at = NULL; /* where the next value has to be */
-    const char *end = NULL;
+    const unsigned char *nulls = (const unsigned char *)row.start + 1;
+    const char *at = row.start + head_of(count); /* where the next value has to be */
 
-    if (stmt->field_count != count) {
-        return (int)count;
+    if (row.end == NULL || row.end - row.start < (ptrdiff_t)head_of(count)) {
+        return 0;
     }
     for (unsigned int i = 0; i < count; i++) {
-        const char *value = (const char *)bind[i].u.row_ptr;
-        if (value == NULL) {
-            values[i] = NULL;
+        const bool is_null = nulls[(i + 2) / 8] >> (i + 2) % 8 & 1;
+        unsigned long length = widths[i];
+        if (bind != NULL && (const char *)bind[i].u.row_ptr != (is_null ? NULL : at)) {
+            return (int)i;
+        }
+        if (is_null) {
+            cells->values[i] = NULL;
             continue;
         }
-        if (at == NULL) {
-            /* Before the first value there is a byte, and a bit for each column and two more. */
-            at = value;
-            end = end_of_row(stmt, value - 1 - (count + 9) / 8);
-            if (end == NULL || end < value) {
-                return (int)i;
-            }
-        }
-        if (value != at) {
-            return (int)i;
-        }
-        unsigned long length = widths[i];
         if (length == 0) {
-            value = read_length(value, end, &length);
-            if (value == NULL) {
+            at = read_length(at, row.end, &length);
+            if (at == NULL) {
                 return (int)i;
             }
         }
-        else if ((unsigned long)(end - value) < length) {
+        else if ((size_t)(row.end - at) < length) {
             return (int)i;
         }
-        values[i] = (char *)value;
-        lengths[i] = length;
-        at = value + length;
+        cells->values[i] = (char *)at;
+        cells->lengths[i] = length;
+        at += length;
     }
     return -1;
 }
 
 /* Cuts a row for its plan.  Returns 0, or -1 with an exception. */
 static int
-cut_row(wire_plan *plan, const MYSQL_STMT *stmt)
+cut_row(wire_plan *plan, const MYSQL_STMT *stmt, const wire_packet *ahead)
 {
-    int wrong = wire_cut_row(stmt, plan->widths, &plan->cut);
-
-    if (wrong == (int)plan->count) {
+    if (stmt->field_count != plan->count) {
         PyErr_Format(plan->reading->state->InterfaceError,
                      "the statement has %u columns, not %u as when its rows were begun",
                      stmt->field_count, plan->count);
+        return -1;
     }
-    else if (wrong >= 0) {
+    const bool is_ahead = ahead->start != NULL;
+    const wire_packet row = is_ahead ? *ahead : find_row(stmt);
+    if (row.start == NULL) {
+        memset(plan->cut.values, 0, plan->count * sizeof(*plan->cut.values));
+        return 0;
+    }
+    const int wrong = cut(row, is_ahead ? NULL : stmt->bind, plan->widths, &plan->cut);
+    if (wrong >= 0) {
         wire_bad_value(&plan->columns[wrong],
                        "has a value that is not where the row of the binary protocol "
                        "should have it");
@@ -411,9 +428,10 @@ cut_row(wire_plan *plan, const MYSQL_STMT *stmt)
 }
 
 int
-wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stmt)
+wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stmt,
+                      const wire_packet *ahead)
 {
-    return cut_row(plan, stmt) < 0
+    return cut_row(plan, stmt, ahead) < 0
                ? -1
                : wire_rows_take(rows, plan, plan->cut.values, plan->cut.lengths);
 }

@@ -200,6 +200,7 @@ struct wire_channel {
     int status;      /* where mysql_x_cont puts its result */
     my_bool refused; /* likewise, of mysql_stmt_close_cont, mysql_read_query_result_cont */
     MYSQL_ROW row;
+    wire_packet ahead; /* the row of a prepared statement; start: NULL: a call has fetched it */
 
     /* Of a pipeline. */
     PyObject *statements;      /* owned tuple; NULL: it is none */
@@ -278,6 +279,11 @@ extern const char wire_execute_doc[];
 PyObject *wire_channel_prepare(wire_channel *self, PyObject *sql);
 PyObject *wire_channel_resume(wire_channel *self, PyObject *argument);
 PyObject *wire_channel_execute(wire_channel *self, PyObject *const *arguments, Py_ssize_t count);
+
+/* ---- read_ahead.c -------------------------------------------------------------- */
+
+/* Takes the next row of a prepared statement, if it is there; else it is to be fetched. */
+bool wire_take_read_ahead(wire_channel *self);
 
 /* ---- pieces.c ------------------------------------------------------------------ */
 

@@ -97,13 +97,6 @@ wire_decoder wire_binary_decoder(const MYSQL_FIELD *field, unsigned char *width)
 int wire_cells_new(wire_cells *cells, unsigned int count);
 void wire_cells_free(wire_cells *cells); /* zeros are fine */
 
-/*
- * Cuts the row that mysql_stmt_fetch() has just read; nothing may be bound to the
- * statement.  Returns -1, or the number of the first column whose value is not where it
- * should be; the number of columns if it is another one.
- */
-int wire_cut_row(const MYSQL_STMT *stmt, const unsigned char *widths, wire_cells *cells);
-
 /* ---- arrow_batch.c -------------------------------------------------------- */
 
 /* An empty batch of a plan for columns; wanted: the most rows it shall have, 0: not known. */

@@ -375,6 +375,10 @@ start_row(wire_channel *self)
         wire_start_reset(self); /* which closes the cursor */
         return self->events;
     }
+    if (wire_take_read_ahead(self)) {
+        self->status = 0;
+        return 0;
+    }
     return mysql_stmt_fetch_start(&self->status, self->statement->stmt);
 }
 
@@ -418,7 +422,7 @@ has_row(wire_channel *self)
 static int
 take(wire_channel *self, PyObject *rows)
 {
-    return wire_rows_take_binary(rows, self->reply->plan, self->statement->stmt);
+    return wire_rows_take_binary(rows, self->reply->plan, self->statement->stmt, &self->ahead);
 }
 
 static wire_reply *

@@ -181,12 +181,12 @@ done:
 /* ---- rows of the binary protocol ---------------------------------------------- */
 
 static PyObject *
-decode_fetched(PyObject *reading, const columns *fields, const MYSQL_STMT *stmt)
+decode_fetched(PyObject *reading, const columns *fields, const MYSQL_STMT *stmt, wire_packet ahead)
 {
     wire_plan *plan = wire_plan_new(reading, fields->fields, fields->count, true);
     PyObject *rows = plan != NULL ? wire_rows_new(plan, 0) : NULL; /* new */
 
-    if (rows != NULL && wire_rows_take_binary(rows, plan, stmt) < 0) {
+    if (rows != NULL && wire_rows_take_binary(rows, plan, stmt, &ahead) < 0) {
         Py_CLEAR(rows);
     }
     wire_plan_free(plan);
@@ -205,7 +205,7 @@ trial_decode_fetched(PyObject *module, PyObject *args)
     }
     const MYSQL_STMT *stmt = (const MYSQL_STMT *)(uintptr_t)address;
     const columns fields = {.fields = stmt->fields, .count = stmt->field_count};
-    return decode_fetched(reading, &fields, stmt);
+    return decode_fetched(reading, &fields, stmt, (wire_packet){NULL, NULL});
 }
 
 /* Points at the values of a row as the library would; offsets: an int or None for each. */
@@ -221,11 +221,15 @@ point(MYSQL_STMT *stmt, unsigned char *packet, PyObject *offsets)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* A packet in memory of its own, as if it had been fetched: just now, or kept. */
+/* Where a packet is: fetched just now, or kept, or not fetched at all. */
+enum place { READ, KEPT, AHEAD };
+
+/* A packet in memory of its own, as if it had come from a server. */
 static PyObject *
 decode_packet(const columns *fields, Py_buffer *packet, PyObject *offsets, PyObject *reading,
-              bool kept)
+              enum place place)
 {
+    const bool kept = place == KEPT;
     const size_t size = (size_t)packet->len;
     const size_t count = (size_t)PyList_GET_SIZE(offsets);
     MYSQL *mysql = PyMem_Calloc(1, sizeof(*mysql));
@@ -245,8 +249,10 @@ decode_packet(const columns *fields, Py_buffer *packet, PyObject *offsets, PyObj
     mysql->net.read_pos = kept ? NULL : start;
     mysql->net.buff_end = kept ? NULL : start + size;
     *stmt = (MYSQL_STMT){.mysql = mysql, .bind = bind, .field_count = (unsigned int)count};
+    const wire_packet packed = {(const char *)start, (const char *)start + size};
     if (point(stmt, start, offsets) == 0) {
-        row = decode_fetched(reading, fields, stmt);
+        row = decode_fetched(reading, fields, stmt,
+                             place == AHEAD ? packed : (wire_packet){NULL, NULL});
     }
 done:
     PyMem_Free(rows);
@@ -264,14 +270,14 @@ trial_decode_packet(PyObject *module, PyObject *args)
     PyObject *row = NULL;               /* new */
     Py_buffer packet;
     columns fields;
-    int kept;
+    int place;
 
-    if (!PyArg_ParseTuple(args, "Oy*O!O!p:decode_packet", &from, &packet, &PyList_Type, &offsets,
-                          state->Reading, &reading, &kept)) {
+    if (!PyArg_ParseTuple(args, "Oy*O!O!i:decode_packet", &from, &packet, &PyList_Type, &offsets,
+                          state->Reading, &reading, &place)) {
         return NULL;
     }
     if (take_columns(from, &fields) == 0) {
-        row = decode_packet(&fields, &packet, offsets, reading, kept != 0);
+        row = decode_packet(&fields, &packet, offsets, reading, (enum place)place);
     }
     columns_free(&fields);
     PyBuffer_Release(&packet);
@@ -301,9 +307,9 @@ static PyMethodDef functions[] = {
                "has just "
                "read of the statement. For tests.")},
     {"decode_packet", trial_decode_packet, METH_VARARGS,
-     PyDoc_STR("decode_packet(fields, packet, offsets, reading, kept)\n--\n\nA list of the row of "
-               "a packet "
-               "whose values are at the offsets. For tests.")},
+     PyDoc_STR("decode_packet(fields, packet, offsets, reading, place)\n--\n\nA list of the row of "
+               "a packet whose values are at the offsets; place: 0: it was read, 1: kept, "
+               "2: it is read ahead. For tests.")},
     {"describe", trial_describe, METH_O,
      PyDoc_STR("describe(fields)\n--\n\nWhat is known of the columns. For tests.")},
     {NULL, NULL, 0, NULL},

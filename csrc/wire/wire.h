@@ -11,6 +11,7 @@
  *     step.c       steps the library through a statement and its replies
  *     text.c       the library's calls for statements that are sent as text
  *     execute.c    those for statements that are prepared, executed and closed
+ *     read_ahead.c rows that the library has read, but not handed out yet
  *     pieces.c     sends large parameters piece by piece
  *     statement.c  a statement that the server has prepared
  *     pipeline.c   statements that are sent ahead of their replies
@@ -214,15 +215,22 @@ bool wire_plan_is_columns(const wire_plan *plan);
  */
 PyObject *wire_rows_new(const wire_plan *plan, Py_ssize_t wanted);
 
+/* A row of the binary protocol as it lies in memory, behind the packet's header. */
+typedef struct {
+    const char *start;
+    const char *end;
+} wire_packet;
+
 /*
  * Takes a row: what mysql_fetch_row() and mysql_fetch_lengths() deliver, or for a plan for
- * binary rows what mysql_stmt_fetch() has just read.  Nothing may be bound to the statement:
- * the library then leaves the values where they are.  Returns 0, or -1 with an exception:
- * nothing of the row was taken.
+ * binary rows one that was read ahead, or (start: NULL) what mysql_stmt_fetch() has just
+ * read.  Nothing may be bound to the statement: the library then leaves the values where they
+ * are.  Returns 0, or -1 with an exception: nothing of the row was taken.
  */
 int wire_rows_take(PyObject *rows, wire_plan *plan, char *const *values,
                    const unsigned long *lengths);
-int wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stmt);
+int wire_rows_take_binary(PyObject *rows, wire_plan *plan, const MYSQL_STMT *stmt,
+                          const wire_packet *ahead);
 
 /* How many there are, and whether no more can be taken. */
 Py_ssize_t wire_rows_count(PyObject *rows);
