@@ -287,10 +287,16 @@ def packed(values: list[bytes | None]) -> tuple[bytes, list[int | None]]:
     return bytes(packet), offsets
 
 
-def row_of(packet: bytes, offsets: list[int | None], place: str, **options: Any) -> Any:
+def row_of(
+    packet: bytes,
+    offsets: list[int | None],
+    place: str,
+    fields: Any = ROW_FIELDS,
+    **options: Any,
+) -> Any:
     number = ("read", "kept", "ahead").index(place)
     reading = make_reading(**options)
-    (row,) = _wire.decode_packet(ROW_FIELDS, packet, offsets, reading, number)
+    (row,) = _wire.decode_packet(fields, packet, offsets, reading, number)
     return row
 
 
@@ -315,6 +321,16 @@ def test_nulls_anywhere(place: str) -> None:
         values = [v if c else None for v, c in zip(ROW_VALUES, chosen, strict=True)]
         expected = tuple(v if c else None for v, c in zip(ROW, chosen, strict=True))
         assert row_of(*packed(values), place) == expected
+
+
+@ANYWHERE
+@pytest.mark.parametrize("count", [*range(1, 24), 300])
+def test_nulls_among_so_many_columns(count: int, place: str) -> None:
+    fields = [field(FieldType.TINY, f"c{i}", charset=BINARY) for i in range(count)]
+    for every in (2, 3, 7, 8, 9, count + 1):
+        row = tuple(None if i % every == 1 else i % 100 for i in range(count))
+        packet, offsets = packed([None if v is None else bytes([v]) for v in row])
+        assert row_of(packet, offsets, place, fields) == row
 
 
 @ANYWHERE

@@ -366,24 +366,31 @@ read_length(const char *at, const char *end, unsigned long *length)
  * Cuts a row into its values.  Returns -1, or the number of the first column whose value is
  * not where it should be.  bind: where the library has it; NULL: it was not asked.
  */
-static int
-cut(wire_packet row, const MYSQL_BIND *bind, const unsigned char *widths, wire_cells *cells)
+static inline int
+cut(wire_packet row, const MYSQL_BIND *bind, const unsigned char *widths, const wire_cells *cells)
 {
     const unsigned int count = cells->count;
-    const unsigned char *nulls = (const unsigned char *)row.start + 1;
+    char **values = cells->values;
+    unsigned long *lengths = cells->lengths;
+    const char *nulls = row.start + 1;
     const char *at = row.start + head_of(count); /* where the next value has to be */
+    unsigned int bits;                           /* of the next columns, and a 1 above them */
 
     if (row.end == NULL || row.end - row.start < (ptrdiff_t)head_of(count)) {
         return 0;
     }
-    for (unsigned int i = 0; i < count; i++) {
-        const bool is_null = nulls[(i + 2) / 8] >> (i + 2) % 8 & 1;
+    bits = (load_8(nulls++) | 1U << 8) >> 2;
+    for (unsigned int i = 0; i < count; i++, bits >>= 1) {
+        if (bits == 1) {
+            bits = load_8(nulls++) | 1U << 8;
+        }
+        const bool is_null = bits & 1;
         unsigned long length = widths[i];
         if (bind != NULL && (const char *)bind[i].u.row_ptr != (is_null ? NULL : at)) {
             return (int)i;
         }
         if (is_null) {
-            cells->values[i] = NULL;
+            values[i] = NULL;
             continue;
         }
         if (length == 0) {
@@ -395,8 +402,8 @@ cut(wire_packet row, const MYSQL_BIND *bind, const unsigned char *widths, wire_c
         else if ((size_t)(row.end - at) < length) {
             return (int)i;
         }
-        cells->values[i] = (char *)at;
-        cells->lengths[i] = length;
+        values[i] = (char *)at;
+        lengths[i] = length;
         at += length;
     }
     return -1;
@@ -418,7 +425,8 @@ cut_row(wire_plan *plan, const MYSQL_STMT *stmt, const wire_packet *ahead)
         memset(plan->cut.values, 0, plan->count * sizeof(*plan->cut.values));
         return 0;
     }
-    const int wrong = cut(row, is_ahead ? NULL : stmt->bind, plan->widths, &plan->cut);
+    const int wrong = is_ahead ? cut(row, NULL, plan->widths, &plan->cut)
+                               : cut(row, stmt->bind, plan->widths, &plan->cut);
     if (wrong >= 0) {
         wire_bad_value(&plan->columns[wrong],
                        "has a value that is not where the row of the binary protocol "
