@@ -222,15 +222,15 @@ wire_arrow_decimal(wire_arrow_column *to, int64_t row, const wire_arrow_field *f
 #define US_PER_SECOND INT64_C(1000000)
 #define SECONDS_PER_DAY 86400
 
-/* Days since 1970-01-01, of a day that there is.  Years begin in March here. */
+/* Days since 1970-01-01, of a day that there is.  Years begin in March here: January and
+ * February are the last months of the year before. */
 static int32_t
 days_since_1970(int year, int month, int day)
 {
-    int from_march = (month + 9) % 12;
-    int y = year - (month < 3);
-    int of_year = (153 * from_march + 2) / 5 + day - 1;
+    static const short before[] = {306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275};
+    const unsigned int y = (unsigned int)(year - (month < 3)), century = y / 100;
 
-    return y * 365 + y / 4 - y / 100 + y / 400 + of_year - 719468;
+    return (int32_t)(y * 1461 / 4 - century + century / 4) + before[month - 1] + day - 719469;
 }
 
 /* The day that a value begins with.  Returns what a writer does. */
