@@ -143,12 +143,14 @@ wire_may_set(PyObject *sql)
 
 /* ---- What is known of it ------------------------------------------------------------- */
 
-/* The text that is being answered; NULL: a prepared statement's. */
+/* The text that is being answered; NULL: a prepared statement's, or it was a reset. */
 static PyObject *
 answered_text(const wire_channel *self)
 {
-    return self->statements != NULL ? PyTuple_GET_ITEM(self->statements, self->answered)
-                                    : self->sql; /* borrowed */
+    PyObject *sql = self->statements != NULL ? PyTuple_GET_ITEM(self->statements, self->answered)
+                                             : self->sql; /* borrowed */
+
+    return sql != Py_None ? sql : NULL;
 }
 
 static bool
