@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 from collections.abc import Callable, Iterator
@@ -104,6 +105,71 @@ def test_what_others_have_changed_is_noticed(cursor: mariadb_nb.Cursor) -> None:
     conn.cursor(prepare=False).execute("SET sql_mode = ANSI")
     assert execution(cursor, SQL, (1,), UNSET, None) is None
     assert cursor.execute(SQL, (6,)).fetchall() == [(6,)]
+
+
+def test_an_epoch_that_has_come_far(cursor: mariadb_nb.Cursor) -> None:
+    for epoch in (1 << 63, -1):
+        cursor._session.statements.epoch = epoch
+        assert execution(cursor, SQL, (1,), UNSET, None) is None
+        assert cursor.execute(SQL, (6,)).fetchall() == [(6,)]
+
+
+def test_the_last_results_outlive_a_call_that_is_refused(
+    cursor: mariadb_nb.Cursor,
+) -> None:
+    cursor.execute(SQL, (1,))
+    for params, timeout in (((1, 2), None), ((1,), -1), (([1, 2],), -1)):
+        with pytest.raises(ProgrammingError):
+            cursor.execute(SQL, params, timeout=timeout)
+    assert cursor.fetchall() == [(1,)]
+
+
+def resets(conn: mariadb_nb.Connection) -> None:
+    conn.reset()
+
+
+def closes(conn: mariadb_nb.Connection) -> None:
+    conn.close()
+
+
+def prepares_another(conn: mariadb_nb.Connection) -> None:
+    conn.execute("SELECT ?", (1,))
+
+
+def leaves_a_stream(conn: mariadb_nb.Connection) -> None:
+    conn.cursor(stream=True).execute("SELECT seq FROM seq_1_to_100000")
+
+
+class Key:
+    """A parameter that an encoder looks up."""
+
+
+@pytest.mark.parametrize("does", [resets, prepares_another, leaves_a_stream, closes])
+def test_an_encoder_that_uses_the_connection(
+    mariadb_server: TemporaryServer, does: Callable[[mariadb_nb.Connection], None]
+) -> None:
+    def number(key: Key) -> int:
+        does(conn)
+        return 9
+
+    user = mariadb_server.users["native"]
+    conn = mariadb_nb.connect(
+        unix_socket=mariadb_server.socket,
+        user=user.name,
+        password=user.password,
+        database="test",
+        prepare_threshold=1,
+        prepared_max=1,
+        encoders={Key: number},
+    )
+    with contextlib.closing(conn):
+        cur = conn.cursor()
+        cur.execute(SQL, (1,))
+        if does is closes:
+            with pytest.raises(mariadb_nb.InterfaceError, match="closed"):
+                cur.execute(SQL, (Key(),))
+        else:
+            assert cur.execute(SQL, (Key(),)).fetchall() == [(9,)]
 
 
 def test_only_one_operation_at_a_time(cursor: mariadb_nb.Cursor) -> None:

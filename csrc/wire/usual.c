@@ -35,7 +35,7 @@ static PyMemberDef entry_members[] = {
 /* What a cursor is to do, and what that takes; all owned, NULL: not known yet. */
 typedef struct {
     PyObject *cursor, *sql, *params, *timeout; /* borrowed: the arguments */
-    PyObject *session, *channel, *connection, *statements, *entry, *statement;
+    PyObject *session, *channel, *connection, *statements, *entry, *template, *statement;
     PyObject *bound, *deadline;
 } task;
 
@@ -61,14 +61,14 @@ is_up_to_date(const task *todo)
     PyObject *noted = wire_get(todo->statements, KNOWN_EPOCH); /* new */
     const uint64_t epoch =
         atomic_load_explicit(&((wire_channel *)todo->channel)->epoch, memory_order_relaxed);
-    long long number;
+    unsigned long long number;
 
     if (noted == NULL) {
         return 0;
     }
-    number = PyLong_AsLongLong(noted);
+    number = PyLong_AsUnsignedLongLongMask(noted); /* -1, if it is not known: never reached */
     Py_DECREF(noted);
-    return number == -1 && PyErr_Occurred() ? -1 : number >= 0 && (uint64_t)number == epoch;
+    return PyErr_Occurred() ? -1 : number == epoch;
 }
 
 /* Whether the statement is prepared and may be executed as it is; -1 with an exception. */
@@ -89,38 +89,82 @@ is_prepared(const wire_state *state, task *todo)
     if (todo->entry == NULL || !PyObject_TypeCheck(todo->entry, state->Entry)) {
         return PyErr_Occurred() ? -1 : 0;
     }
+    todo->template = wire_get(todo->entry, ENTRY_TEMPLATE);
     todo->statement = wire_get(todo->entry, ENTRY_STATEMENT);
-    return wire_is(todo->entry, ENTRY_AUTOMATIC, Py_True) && todo->statement != NULL &&
-           Py_IS_TYPE(todo->statement, state->Statement);
+    return wire_is(todo->entry, ENTRY_AUTOMATIC, Py_True) && todo->template != NULL &&
+           Py_IS_TYPE(todo->template, state->Template) && todo->statement != NULL &&
+           Py_IS_TYPE(todo->statement, state->Statement) &&
+           (todo->params != Py_None || ((wire_template *)todo->template)->count == 0);
 }
 
-/* Binds the parameters.  Whether they can be sent with the statement; -1 with an exception. */
+/* Whether all is as usual; -1 with an exception.  prepare: what the application wants. */
 static int
-is_bound(const wire_state *state, task *todo)
+is_usual(const wire_state *state, task *todo, PyObject *prepare)
 {
-    PyObject *template = wire_get(todo->entry, ENTRY_TEMPLATE); /* new */
-    PyObject *encoders = NULL;                                  /* new */
+    int usual;
 
-    if (template == NULL || !Py_IS_TYPE(template, state->Template)) {
-        Py_XDECREF(template);
+    if (!PyObject_TypeCheck(todo->cursor, state->CursorFields) ||
+        !PyUnicode_CheckExact(todo->sql) || prepare == Py_False ||
+        (prepare == Py_None && wire_is(todo->cursor, CURSOR_PREPARE, Py_False)) ||
+        !wire_is(todo->cursor, CURSOR_CLOSED, Py_False) ||
+        !wire_is(todo->cursor, CURSOR_STREAM, Py_False) ||
+        /* It may be doubtful how the server reads a backslash. */
+        PyUnicode_FindChar(todo->sql, '\\', 0, PyUnicode_GET_LENGTH(todo->sql), 1) != -1 ||
+        !is_ready(state, todo)) {
         return 0;
     }
+    todo->connection = wire_get(todo->cursor, CURSOR_CONNECTION);
+    if (todo->connection == NULL || (usual = is_up_to_date(todo)) == 0) {
+        return 0;
+    }
+    return usual < 0 ? -1 : is_prepared(state, todo);
+}
+
+/* ---- What is done ---------------------------------------------------------------------- */
+
+/* Counts the execution, as Preparing.chosen() does.  Returns 0, or -1 with an exception. */
+static int
+count_execution(const task *todo)
+{
+    PyObject *before = wire_get(todo->statements, KNOWN_ORDER); /* new */
+    const long long number = before != NULL ? PyLong_AsLongLong(before) : 0;
+    PyObject *order = PyErr_Occurred() ? NULL : PyLong_FromLongLong(number + 1); /* new */
+
+    Py_XDECREF(before);
+    if (order == NULL) {
+        return -1;
+    }
+    wire_set(todo->statements, KNOWN_ORDER, order);
+    wire_set(todo->entry, ENTRY_USED, order);
+    Py_DECREF(order);
+    return 0;
+}
+
+/* Binds the parameters, if there are any; None if they can only be written.  0, or -1. */
+static int
+bind_parameters(const wire_state *state, task *todo)
+{
+    PyObject *encoders; /* new */
+
     if (todo->params == Py_None) {
-        todo->bound = ((wire_template *)template)->count == 0 ? Py_NewRef(Py_None) : NULL;
-        Py_DECREF(template);
-        return todo->bound != NULL;
+        todo->bound = Py_NewRef(Py_None);
+        return 0;
     }
     encoders = PyObject_GetAttr(todo->connection, state->encoders);
     if (encoders != NULL) {
         todo->bound =
-            PyObject_CallMethodObjArgs(template, state->bind, todo->params, encoders, NULL);
+            PyObject_CallMethodObjArgs(todo->template, state->bind, todo->params, encoders, NULL);
     }
-    Py_DECREF(template);
     Py_XDECREF(encoders);
-    if (todo->bound == NULL) {
-        return -1;
-    }
-    return Py_IS_TYPE(todo->bound, state->Bound) && !((wire_bound *)todo->bound)->sources;
+    return todo->bound == NULL ? -1 : 0;
+}
+
+/* Whether they can be sent with the statement as they are. */
+static bool
+is_bound(const wire_state *state, const task *todo)
+{
+    return todo->params == Py_None ||
+           (Py_IS_TYPE(todo->bound, state->Bound) && !((wire_bound *)todo->bound)->sources);
 }
 
 /* Finds out when the operation has to be over.  Returns 0, or -1 with an exception. */
@@ -141,28 +185,25 @@ find_deadline(const wire_state *state, task *todo)
     return todo->deadline == NULL ? -1 : 0;
 }
 
-/* Counts the execution, as Preparing.chosen() does, and forgets the cursor's last results. */
-static int
-note(const wire_state *state, const task *todo)
+/* Forgets the cursor's last results, as Results._forget() does. */
+static void
+forget(const wire_state *state, const task *todo)
 {
-    PyObject *before = wire_get(todo->statements, KNOWN_ORDER); /* new */
-    const long long count = before != NULL ? PyLong_AsLongLong(before) : 0;
-    PyObject *order = PyErr_Occurred() ? NULL : PyLong_FromLongLong(count + 1); /* new */
-
-    Py_XDECREF(before);
-    if (order == NULL) {
-        return -1;
-    }
-    wire_set(todo->statements, KNOWN_ORDER, order);
-    wire_set(todo->entry, ENTRY_USED, order);
-    Py_DECREF(order);
     wire_set(todo->cursor, CURSOR_REPLY, Py_None);
     wire_set(todo->cursor, CURSOR_ROWS, Py_None);
     wire_set(todo->cursor, CURSOR_MANY, Py_None);
     wire_set(todo->cursor, CURSOR_LIVE, Py_False);
     wire_set(todo->cursor, CURSOR_PLACE, state->zero);
     wire_set(todo->cursor, CURSOR_INDEX, state->zero);
-    return 0;
+}
+
+/* Whether code in Python, of an encoder or of what was a row, has left all as it was. */
+static bool
+is_as_before(const wire_state *state, const task *todo)
+{
+    return wire_is(todo->session, TURN_STATE, state->READY) &&
+           wire_is(todo->session, TURN_CHANNEL, todo->channel) &&
+           wire_is(todo->entry, ENTRY_STATEMENT, todo->statement);
 }
 
 /* The operation: new. */
@@ -193,29 +234,6 @@ make(wire_state *state, task *todo)
     return operation;
 }
 
-/* Whether all is as usual; -1 with an exception.  prepare: what the application wants. */
-static int
-is_usual(const wire_state *state, task *todo, PyObject *prepare)
-{
-    int usual;
-
-    if (!PyObject_TypeCheck(todo->cursor, state->CursorFields) ||
-        !PyUnicode_CheckExact(todo->sql) || prepare == Py_False ||
-        (prepare == Py_None && wire_is(todo->cursor, CURSOR_PREPARE, Py_False)) ||
-        !wire_is(todo->cursor, CURSOR_CLOSED, Py_False) ||
-        !wire_is(todo->cursor, CURSOR_STREAM, Py_False) ||
-        /* It may be doubtful how the server reads a backslash. */
-        PyUnicode_FindChar(todo->sql, '\\', 0, PyUnicode_GET_LENGTH(todo->sql), 1) != -1 ||
-        !is_ready(state, todo)) {
-        return 0;
-    }
-    if ((usual = is_up_to_date(todo)) <= 0 || (usual = is_prepared(state, todo)) <= 0) {
-        return usual;
-    }
-    todo->connection = wire_get(todo->cursor, CURSOR_CONNECTION);
-    return todo->connection == NULL ? 0 : is_bound(state, todo);
-}
-
 /*
  * Leaves to Python what cannot be sent as it is.  It is not bound a second time: what a
  * parameter is read from may have been read from already.
@@ -234,15 +252,34 @@ execute_bound(const wire_state *state, const task *todo, PyObject *prepare)
     return operation;
 }
 
+/* The operation that executes what was chosen: new. */
 static PyObject *
-execution(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+execute(wire_state *state, task *todo, PyObject *prepare)
+{
+    if (count_execution(todo) < 0 || bind_parameters(state, todo) < 0) {
+        return NULL;
+    }
+    if (is_bound(state, todo)) {
+        if (find_deadline(state, todo) < 0) {
+            return NULL;
+        }
+        forget(state, todo);
+        if (is_as_before(state, todo)) {
+            return make(state, todo);
+        }
+    }
+    return execute_bound(state, todo, prepare);
+}
+
+static PyObject *
+execution(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
 {
     wire_state *state = PyModule_GetState(module);
     PyObject *operation = NULL; /* new */
     task todo = {.cursor = NULL};
     int usual;
 
-    if (count != 5) {
+    if (given != 5) {
         PyErr_SetString(PyExc_TypeError,
                         "execution() takes a cursor, a statement, parameters, a "
                         "timeout and whether to prepare it");
@@ -253,20 +290,18 @@ execution(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
     todo.params = arguments[2];
     todo.timeout = arguments[3];
     usual = is_usual(state, &todo, arguments[4]);
-    if (usual == 0 && todo.bound == NULL) {
+    if (usual == 0) {
         operation = Py_NewRef(Py_None);
     }
-    else if (usual == 0 && note(state, &todo) == 0) {
-        operation = execute_bound(state, &todo, arguments[4]);
-    }
-    else if (usual > 0 && find_deadline(state, &todo) == 0 && note(state, &todo) == 0) {
-        operation = make(state, &todo);
+    else if (usual > 0) {
+        operation = execute(state, &todo, arguments[4]);
     }
     Py_XDECREF(todo.session);
     Py_XDECREF(todo.channel);
     Py_XDECREF(todo.connection);
     Py_XDECREF(todo.statements);
     Py_XDECREF(todo.entry);
+    Py_XDECREF(todo.template);
     Py_XDECREF(todo.statement);
     Py_XDECREF(todo.bound);
     Py_XDECREF(todo.deadline);
