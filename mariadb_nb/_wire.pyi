@@ -11,6 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from types import TracebackType
 from typing import (
     Any,
     Final,
@@ -332,8 +333,12 @@ class EntryFields:
 @final
 class Drive(Generator[Wait, int, Any]):
     def send(self, ready: int, /) -> Wait: ...
-    def throw(  # type: ignore[override]  # what others pass behind it is no use
-        self, error: BaseException | type[BaseException], /
+    def throw(
+        self,
+        error: BaseException | type[BaseException],
+        value: object = None,
+        traceback: TracebackType | None = None,
+        /,
     ) -> Wait: ...
     def close(self) -> None: ...
 

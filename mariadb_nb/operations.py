@@ -100,10 +100,12 @@ def _go_on(
         if isinstance(resume, _wire.Channel):
             resume = resume.resume
         if isinstance(outcome, BaseException):
+            context = outcome.__context__
             try:
                 raise outcome
             finally:
-                outcome = None  # or it would refer to itself by its traceback
+                outcome.__context__ = context  # and not what is being handled outside
+                outcome = context = None  # or it would refer to itself by its traceback
         while type(outcome) is int:
             # Looked at here too: what is always ready would never time out.
             if outcome == TIMEOUT or _is_late(deadline):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Sequence
 from time import monotonic
 from traceback import walk_tb
@@ -324,6 +325,102 @@ def test_an_error_is_no_reference_cycle() -> None:
     assert len(frames) > 2
     for frame in frames[1:]:
         assert raised.value not in frame.f_locals.values(), frame
+
+
+def test_an_error_keeps_what_it_came_of() -> None:
+    """Whatever is being handled where the operation is run."""
+
+    def fail(ready: int) -> Any:
+        try:
+            raise KeyError
+        except KeyError:
+            raise ValueError("of it") from None
+
+    connection = Connection(READ)
+    operation = drive(connection, "event", connection.start, (), fail)
+    next(operation)
+
+    def handle() -> None:
+        try:
+            raise OSError
+        except OSError:
+            operation.send(READ)
+
+    with pytest.raises(ValueError, match="of it") as raised:
+        handle()
+    cause = raised.value.__context__
+    assert isinstance(cause, KeyError)
+    assert isinstance(cause.__context__, OSError)
+
+
+def test_throwing_a_class_a_value_and_a_traceback() -> None:
+    """As the loops do it that are as old as generators."""
+    try:
+        raise KeyError("thrown")
+    except KeyError as error:
+        thrown, traceback = error, error.__traceback__
+    for arguments in (
+        (KeyError, thrown, traceback),
+        (KeyError, thrown, None),
+        (KeyError, "thrown"),
+        (thrown, None, None),
+    ):
+        connection = Connection(READ)
+
+        def outer(inner: Operation[Any]) -> Operation[Any]:
+            return (yield from inner)
+
+        operation: Any = outer(connection.drive())
+        next(operation)
+        with pytest.raises(KeyError, match="thrown") as raised:
+            operation.throw(*arguments)
+        assert (raised.value is thrown) == (thrown in arguments)
+        assert connection.log == [*BEGUN, KeyError, "recovered"]
+
+
+@pytest.mark.parametrize("arguments", [(), (1,), (KeyError(), 1), (KeyError, None, 1)])
+def test_throwing_what_cannot_be_raised(arguments: Any) -> None:
+    connection = Connection(READ, Ends("done"))
+    operation: Any = connection.drive()
+    next(operation)
+    with pytest.raises(TypeError, match="exception"):
+        operation.throw(*arguments)
+    with pytest.raises(StopIteration, match="done"):
+        operation.send(READ)
+
+
+class Unending(Connection):
+    """Its operations cannot be ended."""
+
+    def abort(self, owner: object) -> None:
+        super().abort(owner)
+        raise RuntimeError("no end")
+
+
+def test_an_end_that_fails() -> None:
+    connection = Unending(READ)
+    operation = connection.drive()
+    next(operation)
+    with pytest.raises(RuntimeError, match="no end"):
+        operation.close()
+    assert ended(operation)
+
+
+def test_an_end_that_fails_where_an_exception_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: told.append(it.exc_value))
+
+    def begun() -> Any:
+        operation = Unending(READ).drive()
+        next(operation)
+        return operation
+
+    with pytest.raises(TypeError, match="Drive"):
+        int(begun())  # which lets go of it after it has raised
+    (error,) = told
+    assert isinstance(error, RuntimeError)
 
 
 def test_refusal_leaves_everything_as_it_was() -> None:

@@ -61,37 +61,39 @@ go_on(wire_drive *self, PyObject *value, PyObject **outcome)
     return how == PYGEN_NEXT ? how : end(self, how);
 }
 
-/* Ends what has begun, at once: the connection is broken then.  Keeps the exception. */
+/*
+ * Ends what has begun, at once: the connection is broken then.  An exception that is set
+ * stays; if ending it raises another one, that has it as its context.
+ */
 static int
 abandon(wire_drive *self)
 {
-    PyObject *type;
-    PyObject *error;
-    PyObject *traceback;
-    PyObject *done; /* new */
+    PyObject *error = wire_take_exception(); /* new, or NULL */
+    PyObject *done = NULL;                   /* new */
 
-    PyErr_Fetch(&type, &error, &traceback);
-    done =
-        PyObject_CallMethodOneArg(self->fields[SESSION], self->state->abort, self->fields[OWNER]);
-    Py_XDECREF(done);
-    if (type != NULL) {
-        PyErr_Restore(type, error, traceback);
+    for (int i = 0; done == NULL && i < 2; i++) { /* a signal may come before it has begun */
+        done = PyObject_CallMethodOneArg(self->fields[SESSION], self->state->abort,
+                                         self->fields[OWNER]);
+        if (done == NULL) {
+            error = wire_take_exception_after(error);
+        }
     }
-    return done == NULL ? -1 : 0;
+    Py_XDECREF(done);
+    wire_set_exception(error);
+    return error == NULL ? 0 : -1;
 }
 
-/* Goes on in Python: from events that are waited for, or from an exception; stolen. */
+/* Goes on in Python: from events that are waited for, stolen; or NULL: from an exception. */
 static PySendResult
-hand_over(wire_drive *self, PyObject *from, PyObject **outcome)
+hand_over(wire_drive *self, PyObject *events, PyObject **outcome)
 {
+    PyObject *from = events != NULL ? events : wire_take_exception(); /* new */
     PySendResult how = PYGEN_ERROR;
 
     self->stage = ELSEWHERE;
-    self->fields[REST] = from == NULL ? NULL
-                                      : PyObject_CallFunctionObjArgs(
-                                            self->state->go_on, self->fields[SESSION],
-                                            self->fields[OWNER], from, self->fields[RESUME],
-                                            self->fields[DEADLINE], self->fields[OTHERWISE], NULL);
+    self->fields[REST] = PyObject_CallFunctionObjArgs(
+        self->state->go_on, self->fields[SESSION], self->fields[OWNER], from, self->fields[RESUME],
+        self->fields[DEADLINE], self->fields[OTHERWISE], NULL);
     Py_XDECREF(from);
     if (self->fields[REST] != NULL) {
         how = PyIter_Send(self->fields[REST], Py_None, outcome);
@@ -124,10 +126,14 @@ request(const wire_drive *self, PyObject *events)
 {
     PyObject *waits = PyObject_TypeCheck(self->fields[SESSION], self->state->Turn)
                           ? wire_get(self->fields[SESSION], TURN_WAITS)
-                          : PyObject_GetAttr(self->fields[SESSION], self->state->waits); /* new */
-    PyObject *plain = waits != NULL ? PyObject_GetItem(waits, events) : NULL;            /* new */
-    PyObject *fields; /* new: the only argument of tuple() */
+                          : NULL; /* new */
+    PyObject *plain;              /* new */
+    PyObject *fields;             /* new: the only argument of tuple() */
 
+    if (waits == NULL) {
+        waits = PyObject_GetAttr(self->fields[SESSION], self->state->waits);
+    }
+    plain = waits != NULL ? PyObject_GetItem(waits, events) : NULL;
     Py_XDECREF(waits);
     if (self->fields[DEADLINE] == Py_None || plain == NULL) {
         return plain;
@@ -151,12 +157,12 @@ take(wire_drive *self, PyObject *got, PyObject **outcome)
     int late;
 
     if (got == NULL) {
-        return hand_over(self, wire_take_exception(), outcome);
+        return hand_over(self, NULL, outcome);
     }
     if (!PyLong_CheckExact(got)) {
         if (wire_turn_leave(self->state, self->fields[SESSION]) < 0) {
             Py_DECREF(got);
-            return hand_over(self, wire_take_exception(), outcome);
+            return hand_over(self, NULL, outcome);
         }
         *outcome = got;
         return end(self, PYGEN_RETURN);
@@ -165,14 +171,14 @@ take(wire_drive *self, PyObject *got, PyObject **outcome)
     late = is_late(self);
     if (late != 0 || self->events == 0 || self->events == WIRE_WRITE) {
         if (late < 0) {
-            Py_SETREF(got, wire_take_exception());
+            Py_CLEAR(got);
         }
         return hand_over(self, got, outcome); /* where the time is looked at again */
     }
     Py_XSETREF(self->fields[WAIT], request(self, got));
     Py_DECREF(got);
     if (self->fields[WAIT] == NULL) {
-        return hand_over(self, wire_take_exception(), outcome);
+        return hand_over(self, NULL, outcome);
     }
     self->stage = WAITING;
     *outcome = Py_NewRef(self->fields[WAIT]);
@@ -191,10 +197,10 @@ begin(wire_drive *self, PyObject **outcome)
     if (wire_turn_enter(self->state, self->fields[SESSION], self->fields[EVENT],
                         self->fields[OWNER]) < 0 ||
         (late = is_late(self)) < 0) {
-        return hand_over(self, wire_take_exception(), outcome);
+        return hand_over(self, NULL, outcome);
     }
     if (late) {
-        return hand_over(self, PyLong_FromLong(WIRE_READ), outcome); /* where that is raised */
+        return hand_over(self, PyLong_FromLong(WIRE_TIMEOUT), outcome); /* where that is raised */
     }
     return take(self, PyObject_Call(self->fields[START], self->fields[ARGUMENTS], NULL), outcome);
 }
@@ -206,7 +212,7 @@ resume(wire_drive *self, PyObject *mask, PyObject **outcome)
     const long ready = PyLong_AsLong(mask);
 
     if (ready == -1 && PyErr_Occurred()) {
-        return hand_over(self, wire_take_exception(), outcome);
+        return hand_over(self, NULL, outcome);
     }
     if (ready & WIRE_TIMEOUT) {
         return hand_over(self, PyLong_FromLong(WIRE_TIMEOUT), outcome);
@@ -284,7 +290,7 @@ drive_throw(wire_drive *self, PyObject *const *arguments, Py_ssize_t count)
     }
     if (wire_raise_thrown(arguments, count) == 0) {
         if (self->stage == WAITING) {
-            how = hand_over(self, wire_take_exception(), &outcome);
+            how = hand_over(self, NULL, &outcome);
         }
         else if (self->stage == ELSEWHERE) {
             PyObject *error = wire_take_exception(); /* new */
@@ -303,19 +309,19 @@ drive_throw(wire_drive *self, PyObject *const *arguments, Py_ssize_t count)
 static PyObject *
 drive_close(wire_drive *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *closed = NULL; /* new */
     int status = 0;
 
     if (go_inside(self) < 0) {
         return NULL;
     }
-    if (self->stage == WAITING) {
-        status = abandon(self);
-    }
-    else if (self->stage == ELSEWHERE) {
-        closed = PyObject_CallMethodNoArgs(self->fields[REST], self->state->close);
+    if (self->stage == ELSEWHERE) {
+        PyObject *closed =
+            PyObject_CallMethodNoArgs(self->fields[REST], self->state->close); /* new */
         status = closed == NULL ? -1 : 0;
         Py_XDECREF(closed);
+    }
+    if (self->stage == WAITING || status < 0) {
+        status = abandon(self);
     }
     end(self, PYGEN_RETURN);
     self->inside = 0;
@@ -327,12 +333,15 @@ static void
 drive_finalize(PyObject *object)
 {
     wire_drive *self = (wire_drive *)object;
+    PyObject *before; /* new, or NULL: the exception of whoever let go of it */
 
     if (self->stage == WAITING) {
         self->stage = OVER;
+        before = wire_take_exception();
         if (abandon(self) < 0) {
             PyErr_WriteUnraisable(object);
         }
+        wire_set_exception(before);
     }
 }
 
@@ -375,7 +384,8 @@ static PyMethodDef drive_methods[] = {
     {"send", (PyCFunction)drive_send, METH_O,
      PyDoc_STR("send($self, ready, /)\n--\n\nGo on after a wait.")},
     {"throw", (PyCFunction)(void (*)(void))drive_throw, METH_FASTCALL,
-     PyDoc_STR("throw($self, error, /)\n--\n\nGo on with an exception.")},
+     PyDoc_STR("throw($self, error, value=None, traceback=None, /)\n--\n\n"
+               "Go on with an exception.")},
     {"close", (PyCFunction)drive_close, METH_NOARGS,
      PyDoc_STR("close($self, /)\n--\n\nEnd it at once.")},
     {NULL, NULL, 0, NULL},

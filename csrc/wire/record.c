@@ -46,6 +46,31 @@ wire_take_exception(void)
     return error;
 }
 
+PyObject *
+wire_take_exception_after(PyObject *before)
+{
+    PyObject *error = wire_take_exception(); /* new */
+
+    if (before != NULL && before != error) {
+        PyException_SetContext(error, before); /* stolen */
+    }
+    else {
+        Py_XDECREF(before);
+    }
+    return error;
+}
+
+void
+wire_set_exception(PyObject *error)
+{
+    if (error == NULL) {
+        PyErr_Clear();
+    }
+    else {
+        PyErr_Restore(Py_NewRef(Py_TYPE(error)), error, PyException_GetTraceback(error));
+    }
+}
+
 /* As generators do: an instance, or a class with what it is made of, and a traceback. */
 int
 wire_raise_thrown(PyObject *const *arguments, Py_ssize_t count)
@@ -53,13 +78,17 @@ wire_raise_thrown(PyObject *const *arguments, Py_ssize_t count)
     PyObject *value = count > 1 ? arguments[1] : NULL;
     PyObject *traceback = count > 2 && arguments[2] != Py_None ? arguments[2] : NULL;
 
-    if (count > 0 && count < 4 && PyExceptionInstance_Check(arguments[0]) &&
-        (value == NULL || value == Py_None)) {
+    if (count < 1 || count > 3 || (traceback != NULL && !PyTraceBack_Check(traceback))) {
+        PyErr_SetString(PyExc_TypeError,
+                        "throw() takes an exception, or a class, a value and a traceback");
+        return -1;
+    }
+    if (PyExceptionInstance_Check(arguments[0]) && (value == NULL || value == Py_None)) {
         PyErr_Restore(
             Py_NewRef(PyExceptionInstance_Class(arguments[0])), Py_NewRef(arguments[0]),
             traceback != NULL ? Py_NewRef(traceback) : PyException_GetTraceback(arguments[0]));
     }
-    else if (count > 0 && count < 4 && PyExceptionClass_Check(arguments[0])) {
+    else if (PyExceptionClass_Check(arguments[0])) {
         PyErr_Restore(Py_NewRef(arguments[0]), Py_XNewRef(value), Py_XNewRef(traceback));
     }
     else {

@@ -32,8 +32,12 @@ PyTypeObject *wire_add_record(PyObject *module, const char *name, const char *do
 int wire_fields_traverse(PyObject **fields, Py_ssize_t count, visitproc visit, void *arg);
 void wire_fields_clear(PyObject **fields, Py_ssize_t count);
 
-/* The exception that is set, which is none any more: new. */
+/* The exception that is set, which is none any more: new, or NULL. */
 PyObject *wire_take_exception(void);
+/* The same of one that came after another, which is its context then; that is stolen. */
+PyObject *wire_take_exception_after(PyObject *before);
+/* Sets it again as it was, NULL for none; stolen. */
+void wire_set_exception(PyObject *error);
 
 /* Sets the exception that throw() has been called with.  Returns 0, or -1: it was none. */
 int wire_raise_thrown(PyObject *const *arguments, Py_ssize_t count);
