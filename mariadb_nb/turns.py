@@ -126,6 +126,9 @@ class Turns(_wire.Turn, ABC):
         if self._turn.get(_TURN) is owner:
             try:
                 self._break()
+            except BaseException:
+                self._break()  # a signal may come before it is done
+                raise
             finally:
                 self._release(owner)
 
@@ -202,8 +205,8 @@ class Turns(_wire.Turn, ABC):
     def _break(self) -> None:
         """End the connection, by whoever has the turn."""
         if self.state not in state.GONE:
-            self.state = state.after(self.state, state.LOST)
             self._dispose()
+            self.state = state.after(self.state, state.LOST)
 
     # A turn that lasts for several operations
 

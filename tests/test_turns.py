@@ -13,7 +13,7 @@ from functools import partial
 import opcodes
 import pytest
 from opcodes import everywhere
-from scripted import Ends, ScriptedLibrary, outcome_of, run
+from scripted import Ends, ScriptedLibrary, outcome_of, run, run_until
 from scripted_sessions import REFUSED, SQL, check, operations, scripted_library, works
 
 from mariadb_nb import operations as driving
@@ -115,11 +115,38 @@ def test_ctrl_c_in_the_middle_of_an_operation(
             )
         except KeyboardInterrupt:
             done = True
+        else:
+            assert not done, "it was lost"
         assert made._turn == {}
         check(library, made)
         if made.state == "RESULT":
             run(made.discard())
         assert works(library, made) or made.state == "BROKEN"
+        made.close()
+        return done
+
+    everywhere(try_at, 1)
+
+
+@pytest.mark.parametrize("steps", [(READ, READ), (READ, 0)], ids=["in C", "in Python"])
+def test_ctrl_c_where_an_operation_is_closed(
+    library: ScriptedLibrary, steps: tuple[int, ...]
+) -> None:
+    library.statements[SQL] = (*steps, Ends(["a reply"]))
+
+    def try_at(at: int) -> bool:
+        made = library.connected()
+        operation = made.query(SQL, PLAIN)
+        assert run_until(operation, 1) is not None
+        try:
+            done = run_with(opcodes.press_ctrl_c, at, operation.close, signals=True)
+        except KeyboardInterrupt:
+            done = True
+        else:
+            assert not done, "it was lost"
+        assert made._turn == {}
+        assert made.state == "BROKEN"
+        check(library, made)
         made.close()
         return done
 
