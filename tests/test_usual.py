@@ -9,29 +9,41 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opcodes import everywhere, press_ctrl_c, run_with
 from worlds import World, in_every_world
 
 import mariadb_nb
+from mariadb_nb import _connection, _cursor, operations, preparing, session, turns
 from mariadb_nb._wire import UNSET, CursorFields, Drive, execution
 from mariadb_nb.errors import Busy, ProgrammingError
 from mariadb_nb.server import TemporaryServer
 
 SQL = "SELECT seq FROM seq_1_to_9 WHERE seq = ?"
+#: There is one already.
+REFUSED = "INSERT INTO t VALUES (?)"
 #: Its reply has to be waited for.
 SLOW = "SELECT seq + SLEEP(0.2) AS seq FROM seq_1_to_9 WHERE seq = ?"
+
+#: Where a signal's handler may run while a statement is executed.
+MODULES = (_connection, _cursor, operations, preparing, session, turns)
+
+
+def connected(server: TemporaryServer, **options: Any) -> mariadb_nb.Connection:
+    user = server.users["native"]
+    return mariadb_nb.connect(
+        unix_socket=server.socket,
+        user=user.name,
+        password=user.password,
+        prepare_threshold=1,
+        database="test",
+        **options,
+    )
 
 
 @pytest.fixture
 def cursor(mariadb_server: TemporaryServer) -> Iterator[mariadb_nb.Cursor]:
     """A cursor of a connection on which ``SQL`` is prepared."""
-    user = mariadb_server.users["native"]
-    with mariadb_nb.connect(
-        unix_socket=mariadb_server.socket,
-        user=user.name,
-        password=user.password,
-        prepare_threshold=1,
-        database="test",
-    ) as conn:
+    with connected(mariadb_server) as conn:
         cur = conn.cursor()
         cur.execute(SLOW, (1,))
         cur.execute(SQL, (1,))
@@ -152,16 +164,7 @@ def test_an_encoder_that_uses_the_connection(
         does(conn)
         return 9
 
-    user = mariadb_server.users["native"]
-    conn = mariadb_nb.connect(
-        unix_socket=mariadb_server.socket,
-        user=user.name,
-        password=user.password,
-        database="test",
-        prepare_threshold=1,
-        prepared_max=1,
-        encoders={Key: number},
-    )
+    conn = connected(mariadb_server, prepared_max=1, encoders={Key: number})
     with contextlib.closing(conn):
         cur = conn.cursor()
         cur.execute(SQL, (1,))
@@ -170,6 +173,37 @@ def test_an_encoder_that_uses_the_connection(
                 cur.execute(SQL, (Key(),))
         else:
             assert cur.execute(SQL, (Key(),)).fetchall() == [(9,)]
+
+
+@pytest.mark.parametrize("sql", [SQL, REFUSED], ids=["usual", "refused"])
+def test_ctrl_c_anywhere(mariadb_server: TemporaryServer, sql: str) -> None:
+    """It is never lost, and the next statement gets its own reply, or an error."""
+    files = {it.__file__ for it in MODULES}
+
+    def execute(cur: mariadb_nb.Cursor) -> None:
+        with contextlib.suppress(mariadb_nb.IntegrityError):
+            cur.execute(sql, (1,), timeout=60)
+
+    def try_at(at: int) -> bool:
+        with contextlib.closing(connected(mariadb_server)) as conn:
+            cur = conn.cursor()
+            cur.execute("CREATE TEMPORARY TABLE t (a INT PRIMARY KEY)")
+            cur.execute(REFUSED, (1,))
+            execute(cur)
+            try:
+                done = run_with(
+                    files, press_ctrl_c, at, lambda: execute(cur), signals=True
+                )
+            except KeyboardInterrupt:
+                done = True
+            else:
+                assert not done, "it was lost"
+            assert conn._session._turn == {}
+            if not conn.broken:
+                assert cur.execute(SQL, (9,)).fetchall() == [(9,)]
+        return done
+
+    everywhere(try_at, 5)
 
 
 def test_only_one_operation_at_a_time(cursor: mariadb_nb.Cursor) -> None:
