@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 #: Beside READ and WRITE in ``_once``: the operation has its turn later.
 _TURN: Final = 16
 
-
+# Only here: asyncio is not imported where nobody uses it.
 _wire.run_with(asyncio.get_running_loop)
 
 
@@ -135,8 +135,10 @@ class Runner(_wire.RunnerFields):
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         old, kept = self._loop, self._kept
         if self._current is not None and old is not None and old.is_closed():
-            # It waits for a loop that will never turn again.
+            # It waits for a loop that will never turn again; who cancelled it too.
             operation, self._current = self._current.operation, None
+            self._unwatch()
+            self._error = self._interruption = None
             operation.close()
         if self._current is not None or (
             old is not None and self._reading and old.is_running()
