@@ -55,8 +55,10 @@
  * Templates never change once they are made; a Channel, a Batches or a Feeder is used by one call
  * at a time and refuses a second one, whichever thread it comes from; what others may
  * know of a Channel is noted at the end of each call; a plan belongs to a Channel's call;
- * a Connector is guarded by a critical section.  References are only borrowed from what
- * never changes, or from a tuple; what a caller's list or dict holds is taken over.
+ * a Connector is guarded by a critical section, and so is each field of a record; a Drive is
+ * run by one call at a time and refuses a second one; a Run belongs to the thread of its loop.
+ * References are only borrowed from what never changes, or from a tuple; what a caller's list
+ * or dict holds is taken over.
  */
 
 #ifndef WIRE_H
