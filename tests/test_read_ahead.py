@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from server_place import login_of
 from worlds import World, in_every_world
 
+import mariadb_nb
 from mariadb_nb.errors import DataError, ProgrammingError
+from mariadb_nb.server import TemporaryServer
 
 #: Bytes of text in a row, by its number: from none to more than a block.
 SIZE = "IF(seq % 97 = 0, 16300 + seq % 200, seq * 37 % 900)"
@@ -47,6 +50,26 @@ async def test_rows_of_all_sizes(world: World, between: str) -> None:
         assert await cur.fetchall() == EXPECTED
     columns = await conn.cursor().arrow(ALL)
     assert len(columns) == len(EXPECTED)
+
+
+#: What a packet holds at most: as much, or more, goes on in the next one.
+FULL = 0xFFFFFF
+
+
+def test_rows_of_several_packets() -> None:
+    options: dict[str, Any] = {"max_allowed_packet": 1 << 26}
+    with (
+        TemporaryServer(tls=False, options=options) as server,
+        mariadb_nb.connect(**login_of(server, "root", database="test")) as conn,
+    ):
+        for more in (-1, 0, 1, FULL):
+            # Before the text: the first byte, the NULL bits, and a length of four.
+            size = FULL - 6 + more
+            long = f"IF(seq = 3, REPEAT('x', {size}), seq)"
+            cur = conn.execute(f"SELECT {long} FROM seq_1_to_5", prepare=True)
+            found = [text for (text,) in cur]
+            assert [len(text) for text in found] == [1, 1, size, 1, 1]
+            assert "".join(found) == "12" + "x" * size + "45"
 
 
 async def take_all(cur: Any, into: list[Any]) -> None:
