@@ -353,8 +353,9 @@ def test_an_error_keeps_what_it_came_of() -> None:
     assert isinstance(cause.__context__, OSError)
 
 
+@pytest.mark.filterwarnings("ignore:.*signature of throw.*:DeprecationWarning")
 def test_throwing_a_class_a_value_and_a_traceback() -> None:
-    """As the loops do it that are as old as generators."""
+    """As the loops do it that are as old as generators; deprecated since 3.12."""
     try:
         raise KeyError("thrown")
     except KeyError as error:

@@ -57,7 +57,7 @@ def test_another_statement_in_the_middle_of_one(
         assert made.state == "READY"
         return done
 
-    everywhere(try_at)
+    everywhere(try_at, 40)
     assert refused > 10
 
 
@@ -90,7 +90,7 @@ def test_the_end_in_the_middle_of_an_operation(
         made.close()
         return done
 
-    everywhere(try_at, 20)
+    everywhere(try_at, 15)
 
 
 @pytest.mark.parametrize("name", ["query", "slow", "stream", "ping", "refused"])
