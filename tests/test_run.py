@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from runner_worlds import Go, Pair, reading, until
+from runner_worlds import LONG, Go, Pair, asking, cleaning, reading, turns, until
 
 from mariadb_nb.runners.asyncio import Runner
 from mariadb_nb.wait import READ, Operation, Wait
 
 pytest_plugins = ["runner_fixtures"]
+
+#: What makes the loop's tasks: eager ones begin before who makes them goes on.
+FACTORIES: dict[str, Any] = {"in a task": None}
+if sys.version_info >= (3, 12):
+
+    def eagerly(loop: Any, coroutine: Any, **how: Any) -> asyncio.Task[Any]:
+        """What ``asyncio.eager_task_factory`` does.
+
+        That of CPython 3.13.0 takes no ``eager_start``, which uvloop passes.
+        """
+        return asyncio.Task(coroutine, loop=loop, **{**how, "eager_start": True})
+
+    FACTORIES["in an eager task"] = eagerly
+
+
+@pytest.fixture(params=FACTORIES.values(), ids=list(FACTORIES))
+def go(request: pytest.FixtureRequest, go: Go) -> Go:
+    """Runs a coroutine in a task of each kind, as are those that it makes."""
+
+    async def within(main: Coroutine[Any, Any, Any]) -> Any:
+        asyncio.get_running_loop().set_task_factory(request.param)
+        return await asyncio.create_task(main)
+
+    return lambda main: go(within(main))
+
+
+def is_eager() -> bool:
+    """Whether the tasks that are made here begin at once."""
+    return asyncio.get_running_loop().get_task_factory() is not None
 
 
 @pytest.fixture
@@ -223,5 +254,226 @@ def test_nobody_waits_for_it(go: Go, pair: Pair, log: list[object]) -> None:
         assert log == ["no task waits for this operation"]
         run.close()
         assert await runner.run(reading(pair)) == [READ]
+
+    go(main())
+
+
+# -- as the first await of a task, which an eager one comes to at once -----------------
+
+
+def test_it_begins_with_its_task(go: Go, pair: Pair, log: list[object]) -> None:
+    async def main() -> None:
+        runner = Runner()
+        task = asyncio.create_task(runner.run(cleaning(pair, log)))
+        assert log == ["started"] * is_eager()
+        assert not task.done()
+        pair.far.send(b"x")
+        await task
+        assert log == ["started"]
+        pair.read()
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+def test_one_that_ends_at_once_ends_its_task(go: Go, pair: Pair) -> None:
+    def failing() -> Operation[None]:
+        yield from asking()
+        raise LookupError("mine")
+
+    async def main() -> None:
+        runner = Runner()
+        task = asyncio.create_task(runner.run(asking()))
+        assert task.done() is is_eager()
+        assert await task == []
+        failed = asyncio.create_task(runner.run(failing()))
+        assert failed.done() is is_eager()
+        with pytest.raises(LookupError, match="mine"):
+            await failed
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+def test_it_goes_on_in_the_context_of_its_task(go: Go, pair: Pair) -> None:
+    name = contextvars.ContextVar("name", default="nobody's")
+
+    def named() -> Operation[list[str]]:
+        names = [name.get()]
+        yield from until(Wait(pair.fd, READ))
+        names.append(name.get())
+        name.set("the operation's")
+        return names
+
+    async def around() -> tuple[list[str], str]:
+        name.set("the task's")
+        return await Runner().run(named()), name.get()
+
+    async def main() -> None:
+        task = asyncio.create_task(around())
+        assert name.get() == "nobody's"
+        pair.far.send(b"x")
+        assert await task == (["the task's", "the task's"], "the operation's")
+        assert name.get() == "nobody's"
+
+    go(main())
+
+
+def test_the_first_to_wait_is_not_disturbed_by_a_second_one(
+    go: Go, pair: Pair, other: Pair
+) -> None:
+    """Also if the first to begin makes the task of the other before it waits."""
+    made: list[asyncio.Task[Any]] = []
+
+    def making(runner: Runner) -> Operation[list[int]]:
+        made.append(asyncio.create_task(runner.run(reading(other))))
+        return (yield from reading(pair))
+
+    async def main() -> None:
+        runner = Runner()
+        maker = asyncio.create_task(runner.run(making(runner)))
+        await turns()
+        first, second = (*made, maker) if is_eager() else (maker, *made)
+        with pytest.raises(RuntimeError, match="another operation is under way"):
+            await second
+        for each in (pair, other):
+            each.far.send(b"x")
+        assert await first == [READ]
+
+    go(main())
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_its_task_is_cancelled_at_once(
+    go: Go, pair: Pair, log: list[object], times: int
+) -> None:
+    async def main() -> None:
+        runner = Runner()
+        task = asyncio.create_task(runner.run(cleaning(pair, log)))
+        for number in range(times):
+            assert task.cancel(f"reason {number}")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert task.cancelling() == times
+        assert log == ["started", "clean"] * is_eager()
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+def test_a_task_cancels_itself_before_it_awaits_it(
+    go: Go, pair: Pair, log: list[object]
+) -> None:
+    async def around(runner: Runner) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await runner.run(cleaning(pair, log))
+
+    async def main() -> None:
+        runner = Runner()
+        task = asyncio.create_task(around(runner))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert log == ["started", "clean"]
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+def test_in_a_task_group(go: Go, pair: Pair, other: Pair) -> None:
+    async def main() -> None:
+        pair.far.send(b"x")
+        async with asyncio.TaskGroup() as group:
+            at_once = group.create_task(Runner().run(asking()))
+            waiting = group.create_task(Runner().run(reading(pair)))
+            other.far.send(b"y")
+            assert await Runner().run(reading(other)) == [READ]
+        assert (at_once.result(), waiting.result()) == ([], [READ])
+
+    go(main())
+
+
+def test_in_a_task_group_that_fails_before_it_waits(
+    go: Go, pair: Pair, other: Pair, log: list[object]
+) -> None:
+    def failing() -> Operation[None]:
+        yield from asking()
+        raise LookupError("mine")
+
+    async def both(runner: Runner) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(runner.run(cleaning(pair, log)))
+            group.create_task(Runner().run(failing()))
+            await Runner().run(cleaning(other, log))
+
+    async def main() -> None:
+        runner = Runner()
+        with pytest.raises(ExceptionGroup) as raised:
+            await both(runner)
+        assert [type(each) for each in raised.value.exceptions] == [LookupError]
+        assert sorted(map(str, log)) == ["clean", "clean", "started", "started"]
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 0.01])
+def test_in_a_timeout_that_passes(
+    go: Go, pair: Pair, log: list[object], seconds: float
+) -> None:
+    async def main() -> None:
+        runner = Runner()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await runner.run(cleaning(pair, log))
+        assert log == ["started", "clean"]
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+def test_in_a_timeout_that_does_not_pass(go: Go, pair: Pair) -> None:
+    async def main() -> None:
+        runner = Runner()
+        async with asyncio.timeout(LONG):
+            assert await runner.run(asking()) == []
+        async with asyncio.timeout(LONG):
+            assert await answers(pair, runner)
+
+    go(main())
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01])
+def test_who_waits_for_it_gives_up(
+    go: Go, pair: Pair, log: list[object], seconds: float
+) -> None:
+    """Who gives up before he has waited has begun it only if he made an eager task."""
+
+    async def main() -> None:
+        runner = Runner()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(runner.run(cleaning(pair, log)), seconds)
+        assert log == ["started", "clean"] * (seconds > 0 or is_eager())
+        assert await answers(pair, runner)
+
+    go(main())
+
+
+@pytest.mark.parametrize("seconds", [None, LONG])
+def test_who_waits_for_it_gets_its_outcome(
+    go: Go, pair: Pair, seconds: float | None
+) -> None:
+    async def main() -> None:
+        runner = Runner()
+        assert await asyncio.wait_for(runner.run(asking()), seconds) == []
+        pair.far.send(b"x")
+        assert await asyncio.wait_for(runner.run(reading(pair)), seconds) == [READ]
+        assert await answers(pair, runner)
 
     go(main())
