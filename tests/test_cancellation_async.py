@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -67,6 +68,13 @@ class WatchedBetween(Watched):
 
 
 Act = Callable[[], Awaitable[Any]]
+#: With ``eager_start``, which the types of CPython 3.11 do not know.
+Task: Any = asyncio.Task
+
+
+async def awaiting(act: Act) -> Any:
+    """As a task wants it: a coroutine."""
+    return await act()
 
 
 class Cancelling:
@@ -80,6 +88,18 @@ class Cancelling:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(act())
         plan.interrupt = lambda: loop.call_soon(task.cancel)
+        await asyncio.wait([task])
+        if task.cancelled():
+            return True
+        assert task.result() == expected
+        return False
+
+    @staticmethod
+    async def eager_task(act: Act, plan: Plan, expected: Any) -> bool:
+        """The first wait may be over before there is a name for the task."""
+        loop = asyncio.get_running_loop()
+        plan.interrupt = lambda: loop.call_soon(lambda: task.cancel())
+        task = Task(awaiting(act), loop=loop, eager_start=True)
         await asyncio.wait([task])
         if task.cancelled():
             return True
@@ -123,6 +143,8 @@ WAYS: dict[str, tuple[type[World], Any, Any]] = {
     "trio scope": (TrioWorld, TrioRunner, Cancelling.scope),
     "trio deadline": (TrioWorld, TrioRunner, Cancelling.deadline),
 }
+if sys.version_info >= (3, 12):
+    WAYS["asyncio eager task"] = (AsyncioWorld, AsyncioRunner, Cancelling.eager_task)
 
 
 @pytest.fixture(scope="module")
