@@ -19,10 +19,7 @@ typedef struct wire_record {
 } wire_record;
 
 #define WIRE_RECORD_SIZE(count) (offsetof(wire_record, fields) + (count) * sizeof(PyObject *))
-#define WIRE_MEMBER(name, field)                            \
-    {                                                       \
-        name, T_OBJECT_EX, WIRE_RECORD_SIZE(field), 0, NULL \
-    }
+#define WIRE_MEMBER(name, field) {name, T_OBJECT_EX, WIRE_RECORD_SIZE(field), 0, NULL}
 
 /* Makes the type of a record and adds it to the module. */
 PyTypeObject *wire_add_record(PyObject *module, const char *name, const char *doc, int count,
