@@ -340,3 +340,58 @@ def test_an_operation_left_behind_by_its_loop_ends_before_the_next_one(
     with asyncio.Runner() as another:
         assert another.run(runner.run(reading(pair))) == [READ]
     assert log == (["started"] if cancelled else ["started", "closed"])
+
+
+def test_an_operation_is_resumed_after_its_loop_was_closed(
+    pair: Pair, other: Pair
+) -> None:
+    """Who does that is told so; what is under way by then goes on."""
+    runner = Runner()
+    run = runner.run(reading(pair))
+
+    async def before() -> None:
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: told.set())
+        run.send(None)
+        pair.far.send(b"x")
+        await told.wait()  # that no task waits for it
+
+    async def after() -> None:
+        task = asyncio.create_task(runner.run(reading(other)))
+        await turns()
+        with pytest.raises(RuntimeError, match="closed"):
+            run.send(None)
+        other.far.send(b"x")
+        assert await task == [READ]
+
+    asyncio.run(before())
+    asyncio.run(after())
+
+
+def test_a_clean_up_whose_loop_was_closed_shields_nobody(
+    loop: Any, pair: Pair, other: Pair
+) -> None:
+    runner = Runner()
+    log: list[object] = []
+
+    async def begin() -> asyncio.Task[Any]:
+        task = asyncio.create_task(runner.run_shielded(reading(pair)))
+        await turns()
+        return task
+
+    async def after() -> None:
+        task = asyncio.create_task(runner.run(cleaning(other, log)))
+        await turns()
+        task.cancel()
+        await asyncio.wait([task], timeout=LONG)
+        cancelled = task.cancelled()
+        other.far.send(b"x")  # or it would wait for that
+        assert cancelled
+        assert log == ["started", "clean"]
+
+    loop.set_exception_handler(lambda *_: None)
+    task = loop.run_until_complete(begin())
+    loop.close()
+    asyncio.run(after())
+    assert not task.done()

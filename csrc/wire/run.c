@@ -113,6 +113,10 @@ finish(wire_run *self, PyObject **outcome)
 {
     PyObject *runner = self->fields[RUN_RUNNER];
 
+    if (!wire_is(runner, RUNNER_CURRENT, (PyObject *)self)) {
+        PyErr_SetString(PyExc_RuntimeError, "the loop was closed before the operation's end");
+        return end(self, PYGEN_ERROR);
+    }
     if (self->fields[RUN_OUTCOME] == NULL || !wire_is(runner, RUNNER_INTERRUPTION, Py_None)) {
         return fail(self);
     }

@@ -70,7 +70,7 @@ class Runner(_wire.RunnerFields):
         self._once: int | None = None
         self._turn: asyncio.Handle | None = None
         self._interruption: asyncio.CancelledError | None = None
-        self._shielded = False
+        self._shielded: Operation[Any] | None = None
         self._error: BaseException | None = None
         # One timer for all waits: it may be due too early, but never too late.
         self._timer: asyncio.TimerHandle | None = None
@@ -126,11 +126,12 @@ class Runner(_wire.RunnerFields):
 
         For operations that have a deadline of their own.
         """
-        self._shielded = True
+        self._shielded = operation
         try:
             return await self.run(operation)
         finally:
-            self._shielded = False
+            if self._shielded is operation:  # or its loop was closed long ago
+                self._shielded = None
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         old, kept = self._loop, self._kept
@@ -239,7 +240,8 @@ class Runner(_wire.RunnerFields):
             return True
         error = asyncio.CancelledError(*(() if message is None else (message,)))
         self._interruption = error
-        if not self._shielded:  # then it comes after the clean-up
+        # If it is a shielded clean-up, that comes after it.
+        if self._current is None or self._current.operation is not self._shielded:
             self._unwatch()
             self._stop_reading()
             self._wait = None
