@@ -458,3 +458,30 @@ async def test_wrong_prefetch(world: World) -> None:
             conn.cursor(stream=True, prefetch=wrong)
     with pytest.raises(mariadb_nb.ProgrammingError, match="stream=True"):
         conn.cursor(prefetch=5)
+
+
+@pytest.mark.parametrize("sql", ["SHOW DATABASES LIKE 'test'", "CALL prefetching()"])
+@in_every_world
+async def test_what_has_no_cursor_streams_as_usual(world: World, sql: str) -> None:
+    conn = await world.connect()
+    await conn.execute("DROP PROCEDURE IF EXISTS prefetching")
+    await conn.execute("CREATE PROCEDURE prefetching() SELECT 'test'")
+    cur = await conn.cursor(stream=True, prefetch=1).execute(sql)
+    assert await cur.fetchall() == [("test",)]
+    await cur.close()
+    await conn.execute("DROP PROCEDURE prefetching")
+
+
+@pytest.mark.parametrize(
+    "sql", ["EXPLAIN SELECT a FROM {}", "INSERT INTO {} VALUES (1) RETURNING a"]
+)
+@in_every_world
+async def test_what_cannot_be_prefetched_ends_the_connection(
+    world: World, sql: str
+) -> None:
+    """The library asks for a cursor's rows, and then refuses to."""
+    conn = await world.connect(autocommit=True)
+    table = await world.table("a INT")
+    with pytest.raises(mariadb_nb.InterfaceError, match="2014"):
+        await conn.cursor(stream=True, prefetch=1).execute(sql.format(table))
+    assert conn.closed
